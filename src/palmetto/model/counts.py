@@ -1,0 +1,54 @@
+"""Parameters and FLOPs from the shapes alone (paper, table 1 and appendix B); nothing is allocated."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from palmetto.model.config import ModelConfig
+from palmetto.model.spec import ParameterSpec, named_parameters, parameter_specs
+
+Rematerialisation = Literal["none", "attention", "full"]
+"""What the backward pass computes again: nothing; self-attention (8B, 62B); or, as the 540B did, all of attention
+and three quarters of the rest (appendix B)."""
+
+
+def count_parameters(config: ModelConfig) -> int:
+    """Return the number of weights [N], the tied embedding counted once."""
+    specs: list[ParameterSpec] = list(named_parameters(parameter_specs(config)).values())
+    return sum(math.prod(spec.shape) for spec in specs)
+
+
+@dataclass(frozen=True)
+class FlopsPerToken:
+    """FLOPs to train on one token, as appendix B counts them (no halving for causality)."""
+
+    dense: float
+    """6N: two FLOPs a weight forward and four backward."""
+
+    attention: float
+    """12·L·H·Q·T: the two products of self-attention over T positions, forward and backward."""
+
+    recomputed: float
+    """What rematerialisation adds; it counts for hardware FLOPs only."""
+
+    @property
+    def model(self) -> float:
+        """FLOPs that MFU counts."""
+        return self.dense + self.attention
+
+    @property
+    def hardware(self) -> float:
+        """FLOPs that HFU counts."""
+        return self.model + self.recomputed
+
+
+def flops_per_token(config: ModelConfig, rematerialisation: Rematerialisation = "none") -> FlopsPerToken:
+    """Return the training FLOPs of one token at the config's sequence length."""
+    n = count_parameters(config)
+    attention_forward = 4.0 * config.n_layers * config.n_heads * config.head_dim * config.sequence_length
+    recomputed = {
+        "none": 0.0,
+        "attention": attention_forward,
+        "full": 0.75 * 2 * n + attention_forward,
+    }[rematerialisation]
+    return FlopsPerToken(dense=6.0 * n, attention=3 * attention_forward, recomputed=recomputed)

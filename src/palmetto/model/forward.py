@@ -1,0 +1,141 @@
+"""The forward pass of PaLM (paper, section 2): y = x + MLP(LayerNorm(x)) + Attention(LayerNorm(x)).
+
+Axes: `B` batch, `S` sequence, `D` d_model, `H` heads, `Q` head size, `F` ff, `V` vocabulary, `L` layers.
+The same block serves training, scoring and decoding: what differs is only `attend`, which says what the queries
+look at (the causal past, a cache, a packed tree of requests).
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from palmetto.model.attention import causal_mask, multi_query_attention
+from palmetto.model.config import ModelConfig
+from palmetto.model.spec import Blocks, Parameters
+
+Attend = Callable[[Array, Array, Array], Array]
+"""(query [B S H Q], key [B S Q], value [B S Q]) -> mixed values [B S H Q]."""
+
+# Below this depth an unrolled program runs faster than a loop and compiles in a few seconds; above it, compile
+# time would grow with depth.
+_UNROLL_UP_TO = 8
+
+
+def resolve_dtype(config: ModelConfig) -> jnp.dtype:
+    """Return the type of the matrix products on the devices in use."""
+    if config.compute_dtype == "auto":
+        return jnp.dtype(jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16)
+    return jnp.dtype(config.compute_dtype)
+
+
+def normalise(x: Float[Array, "*A D"], config: ModelConfig) -> Float[Array, "*A D"]:
+    """Return the float32 norm of the last axis, before any learned scale."""
+    x = x.astype(jnp.float32)
+    if config.norm == "layernorm":
+        x = x - x.mean(axis=-1, keepdims=True)
+    return x * jax.lax.rsqrt(jnp.square(x).mean(axis=-1, keepdims=True) + config.norm_epsilon)
+
+
+def rotary_angles(positions: Int[Array, "#B S"], config: ModelConfig) -> tuple[Array, Array]:
+    """Return cosine and sine [#B, S, Q/2] of the rotary angles, in float32 (bfloat16 would round position 257)."""
+    half = config.head_dim // 2
+    frequencies = config.rope_theta ** (-jnp.arange(half, dtype=jnp.float32) / half)
+    angles = positions.astype(jnp.float32)[..., None] * frequencies
+    return jnp.cos(angles), jnp.sin(angles)
+
+
+def rotate(x: Float[Array, "... Q"], cos: Float[Array, "... P"], sin: Float[Array, "... P"]) -> Float[Array, "... Q"]:
+    """Turn each pair of neighbouring values by its position's angle (RoPE, interleaved)."""
+    even, odd = x[..., 0::2], x[..., 1::2]
+    turned = jnp.stack((even * cos - odd * sin, odd * cos + even * sin), axis=-1)
+    return turned.reshape(x.shape).astype(x.dtype)
+
+
+def block(
+    x: Float[Array, "B S D"],
+    weights: Blocks,
+    angles: tuple[Array, Array],
+    attend: Attend,
+    config: ModelConfig,
+) -> tuple[Float[Array, "B S D"], tuple[Array, Array]]:
+    """Apply one parallel block; `weights` holds one layer, without the leading axis.
+
+    Returns the new residual stream and this layer's keys and values [B, S, Q], for a cache to keep.
+    """
+    dtype = resolve_dtype(config)
+    scale = weights.norm_scale if config.norm == "layernorm" else 1.0 + weights.norm_scale
+    h = (normalise(x, config) * scale).astype(dtype)
+    cos, sin = angles
+
+    query = jnp.einsum("bsd,dhq->bshq", h, weights.w_q.astype(dtype))
+    key = jnp.einsum("bsd,dq->bsq", h, weights.w_k.astype(dtype))
+    value = jnp.einsum("bsd,dq->bsq", h, weights.w_v.astype(dtype))
+    query = rotate(query, cos[:, :, None], sin[:, :, None])
+    key = rotate(key, cos, sin)
+    attention = jnp.einsum("bshq,hqd->bsd", attend(query, key, value), weights.w_o.astype(dtype))
+
+    gate = jnp.einsum("bsd,df->bsf", h, weights.w_gate.astype(dtype))
+    up = jnp.einsum("bsd,df->bsf", h, weights.w_up.astype(dtype))
+    mlp = jnp.einsum("bsf,fd->bsd", jax.nn.silu(gate) * up, weights.w_down.astype(dtype))
+    return x + attention + mlp, (key, value)
+
+
+def run_blocks(
+    x: Float[Array, "B S D"],
+    blocks: Blocks,
+    positions: Int[Array, "#B S"],
+    config: ModelConfig,
+    make_attend: Callable[[Any], Attend],
+    per_layer: Any = None,
+) -> tuple[Float[Array, "B S D"], tuple[Array, Array]]:
+    """Scan the blocks over their leading axis.
+
+    `per_layer` is a tree with a leading layer axis, such as a cache; `make_attend` receives its slice for the layer
+    at hand. Returns the residual stream and all keys and values, each [L, B, S, Q].
+    """
+    angles = rotary_angles(positions, config)
+
+    def step(x: Array, layer: tuple[Blocks, Any]) -> tuple[Array, tuple[Array, Array]]:
+        weights, extra = layer
+        return block(x, weights, angles, make_attend(extra), config)
+
+    return jax.lax.scan(step, x, (blocks, per_layer), unroll=config.n_layers <= _UNROLL_UP_TO)
+
+
+def embed(parameters: Parameters, tokens: Int[Array, "B S"]) -> Float[Array, "B S D"]:
+    """Look the tokens up; E ~ N(0, 1), so the input is not multiplied by sqrt(D)."""
+    return parameters.embedding[tokens]
+
+
+def hidden_states(parameters: Parameters, tokens: Int[Array, "B S"], config: ModelConfig) -> Float[Array, "B S D"]:
+    """Return the normalised states before the output matrix, each position seeing its causal past."""
+    S = tokens.shape[1]
+    mask = causal_mask(S)
+
+    def attend(query: Array, key: Array, value: Array) -> Array:
+        return multi_query_attention(query, key, value, mask)
+
+    x, _ = run_blocks(embed(parameters, tokens), parameters.blocks, jnp.arange(S)[None], config, lambda _: attend)
+    return normalise(x, config)
+
+
+def output_logits(
+    parameters: Parameters, hidden: Float[Array, "*A D"], config: ModelConfig
+) -> Float[Array, "*A V"]:
+    """Return float32 logits: the tied embedding times the states, divided by sqrt(D) (section 5)."""
+    dtype = resolve_dtype(config)
+    logits = jnp.einsum(
+        "...d,vd->...v",
+        hidden.astype(dtype),
+        parameters.embedding.astype(dtype),
+        preferred_element_type=jnp.float32,
+    )
+    return logits * (config.d_model**-0.5)
+
+
+def forward(parameters: Parameters, tokens: Int[Array, "B S"], config: ModelConfig) -> Float[Array, "B S V"]:
+    """Return the logits of every position."""
+    return output_logits(parameters, hidden_states(parameters, tokens, config), config)
