@@ -6,8 +6,8 @@ seconds instead, so a log stays readable.
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Protocol
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol, runtime_checkable
 
 from rich.console import Console
 from rich.progress import (
@@ -22,33 +22,30 @@ from rich.progress import (
 )
 
 
+@runtime_checkable
 class Bar(Protocol):
     """One piece of work under way."""
 
-    def advance(self, amount: float = 1) -> None:
+    def advance(self, amount: float | int = 1) -> None:
         """Say that `amount` more units are done."""
 
     def note(self, text: str) -> None:
         """Show a short live figure beside the bar, such as the loss."""
 
 
+@runtime_checkable
 class Reporter(Protocol):
     """Where long work says how far it is."""
 
-    def bar(self, description: str, total: float | None, unit: str) -> "_BarContext":
+    def bar(self, description: str, total: float | int | None, unit: str) -> AbstractContextManager[Bar]:
         """Open a bar of `total` units (None when unknown) for the `with` block's length."""
 
     def say(self, text: str) -> None:
         """Print one line that stays."""
 
 
-class _BarContext(Protocol):
-    def __enter__(self) -> Bar: ...
-    def __exit__(self, *exception: object) -> bool | None: ...
-
-
 class _SilentBar:
-    def advance(self, amount: float = 1) -> None:
+    def advance(self, amount: float | int = 1) -> None:
         pass
 
     def note(self, text: str) -> None:
@@ -59,7 +56,7 @@ class Silent:
     """A reporter that shows nothing: for library use and tests."""
 
     @contextmanager
-    def bar(self, description: str, total: float | None, unit: str) -> Iterator[Bar]:  # noqa: ARG002
+    def bar(self, description: str, total: float | int | None, unit: str) -> Iterator[Bar]:  # noqa: ARG002
         """Yield a bar that shows nothing."""
         yield _SilentBar()
 
@@ -71,7 +68,7 @@ class _RichBar:
     def __init__(self, progress: Progress, task: int, unit: str) -> None:
         self._progress, self._task, self._unit = progress, task, unit
 
-    def advance(self, amount: float = 1) -> None:
+    def advance(self, amount: float | int = 1) -> None:
         self._progress.advance(self._task, amount)  # type: ignore[arg-type]
         task = self._progress.tasks[self._progress.task_ids.index(self._task)]  # type: ignore[arg-type]
         speed = task.finished_speed or task.speed
@@ -85,12 +82,12 @@ class _RichBar:
 class _PlainBar:
     """A line when the work starts, every `every` seconds, and when it ends."""
 
-    def __init__(self, console: Console, description: str, total: float | None, unit: str, every: float) -> None:
+    def __init__(self, console: Console, description: str, total: float | int | None, unit: str, every: float) -> None:
         self._console, self._description, self._total, self._unit, self._every = console, description, total, unit, every
         self._done, self._note, self._start = 0.0, "", time.monotonic()
         self._last = self._start
 
-    def advance(self, amount: float = 1) -> None:
+    def advance(self, amount: float | int = 1) -> None:
         self._done += amount
         if time.monotonic() - self._last >= self._every:
             self.show()
@@ -119,7 +116,7 @@ class Terminal:
         self._plain_every = plain_every
 
     @contextmanager
-    def bar(self, description: str, total: float | None, unit: str) -> Iterator[Bar]:
+    def bar(self, description: str, total: float | int | None, unit: str) -> Iterator[Bar]:
         """Show one bar while the block runs."""
         if not self.console.is_terminal:
             plain = _PlainBar(self.console, description, total, unit, self._plain_every)
