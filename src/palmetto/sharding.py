@@ -50,9 +50,12 @@ def make_mesh(config: MeshConfig, devices: list[Any] | None = None) -> Mesh:
     """Return the mesh over all devices (or those given).
 
     Raises:
-        PalmettoError: the axes do not multiply to the number of devices.
+        PalmettoError: an axis is below 1, or the axes do not multiply to the number of devices.
     """
     devices = jax.devices() if devices is None else devices
+    for axis, ways in (("pod", config.pod), ("model", config.model), ("data", config.data)):
+        if ways < 1 and (axis, ways) != ("data", -1):
+            raise PalmettoError(f"MeshConfig.{axis} is {ways}; it must be at least 1.")
     fixed = config.pod * config.model
     data = len(devices) // fixed if config.data == -1 else config.data
     if fixed * data != len(devices):

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import shutil
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -76,7 +77,9 @@ def atomic_folder(final: Path) -> Iterator[Path]:
     never overwritten.
     """
     if final.exists():
-        raise PalmettoError(f"{final} already exists and finished work is never overwritten; move it away first.")
+        raise PalmettoError(
+            f"{final} already exists and finished work is never overwritten; move it away first."
+        )
     temporary = final.with_name(f".{final.name}.partial")
     if temporary.exists():
         shutil.rmtree(temporary)
@@ -108,7 +111,9 @@ def read_json(path: Path) -> Any:
     except FileNotFoundError:
         raise PalmettoError(f"{path} does not exist.") from None
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise PalmettoError(f"{path} is not valid JSON ({error}); it may be damaged, restore or remove it.") from None
+        raise PalmettoError(
+            f"{path} is not valid JSON ({error}); it may be damaged, restore or remove it."
+        ) from None
 
 
 def write_json_lines(path: Path, rows: Iterable[Any]) -> None:
@@ -135,7 +140,7 @@ def read_json_lines(path: Path) -> Iterator[Any]:
     opener = gzip.open if path.suffix == ".gz" else open
     number = 0
     try:
-        with opener(path, "rt", encoding="utf-8") as stream:  # type: ignore[operator]
+        with opener(path, "rt", encoding="utf-8") as stream:
             for number, line in enumerate(stream, start=1):  # noqa: B007  (the handler names the line)
                 if line.strip():
                     yield json.loads(line)
@@ -143,7 +148,7 @@ def read_json_lines(path: Path) -> Iterator[Any]:
         raise PalmettoError(f"{path} does not exist.") from None
     except json.JSONDecodeError as error:
         raise PalmettoError(f"{path}, line {number}: not valid JSON ({error}).") from None
-    except (EOFError, gzip.BadGzipFile, UnicodeDecodeError) as error:
+    except (EOFError, gzip.BadGzipFile, zlib.error, UnicodeDecodeError) as error:
         raise PalmettoError(f"{path}, after line {number}: damaged or not UTF-8 ({error}).") from None
 
 

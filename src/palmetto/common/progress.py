@@ -56,7 +56,7 @@ class Silent:
     """A reporter that shows nothing: for library use and tests."""
 
     @contextmanager
-    def bar(self, description: str, total: float | int | None, unit: str) -> Iterator[Bar]:  # noqa: ARG002
+    def bar(self, description: str, total: float | int | None, unit: str) -> Iterator[Bar]:
         """Yield a bar that shows nothing."""
         yield _SilentBar()
 
@@ -82,8 +82,16 @@ class _RichBar:
 class _PlainBar:
     """A line when the work starts, every `every` seconds, and when it ends."""
 
-    def __init__(self, console: Console, description: str, total: float | int | None, unit: str, every: float) -> None:
-        self._console, self._description, self._total, self._unit, self._every = console, description, total, unit, every
+    def __init__(
+        self, console: Console, description: str, total: float | int | None, unit: str, every: float
+    ) -> None:
+        self._console, self._description, self._total, self._unit, self._every = (
+            console,
+            description,
+            total,
+            unit,
+            every,
+        )
         self._done, self._note, self._start = 0.0, "", time.monotonic()
         self._last = self._start
 
@@ -105,7 +113,9 @@ class _PlainBar:
         line += f" {self._unit}, {_short(speed)} {self._unit}/s, {elapsed:.0f} s"
         if self._total and speed > 0 and self._done < self._total:
             line += f", {(self._total - self._done) / speed:.0f} s left"
-        self._console.print(line + (f"  {self._note}" if self._note else ""), highlight=False, markup=False, soft_wrap=True)
+        self._console.print(
+            line + (f"  {self._note}" if self._note else ""), highlight=False, markup=False, soft_wrap=True
+        )
 
 
 class Terminal:

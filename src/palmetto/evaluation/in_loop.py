@@ -18,7 +18,7 @@ class InLoopFewShot:
     The requests are built by lm_eval and encoded once; a call costs the engine's work alone.
     """
 
-    def __init__(  # noqa: PLR0917
+    def __init__(
         self,
         tasks: LoadedTasks | Path,
         tokenizer: TextTokenizer,

@@ -40,7 +40,7 @@ _EXEMPLAR_DOCUMENTS = 0.25  # at most this share of the documents is kept for ex
 CountTokens = Callable[[str], int]
 
 
-def make_tasks(  # noqa: PLR0917
+def make_tasks(
     heldout: Iterable[TextDocument],
     config: MadeTasksConfig,
     sequence_length: int,

@@ -29,7 +29,7 @@ def samples_path(result: Path) -> Path:
     return result.with_name(f"{result.stem}.samples.jsonl")
 
 
-def evaluate_task(  # noqa: PLR0917
+def evaluate_task(
     lm: Any,
     tasks: LoadedTasks | Path,
     task: str,
@@ -103,7 +103,7 @@ def evaluate_task(  # noqa: PLR0917
     return result
 
 
-def evaluate_model(  # noqa: PLR0917
+def evaluate_model(
     lm: Any,
     tasks: LoadedTasks | Path,
     model_name: str,

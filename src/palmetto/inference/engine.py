@@ -63,6 +63,16 @@ class Engine:
         config, parameters = load_parameters(model_folder)
         return cls(config, parameters, stop_token=stop_token)
 
+    def stopping_at(self, stop_token: int | None) -> "Engine":
+        """Return an engine of the same weights that stops before `stop_token`, or never if that is None."""
+        return Engine(
+            self.config,
+            self._parameters,
+            stop_token=stop_token,
+            batch_tokens=self._batch_tokens,
+            batch_prompts=self._batch_prompts,
+        )
+
     def score(
         self,
         requests: Sequence[ScoreRequest],

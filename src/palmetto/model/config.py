@@ -48,7 +48,9 @@ class ModelConfig:
     def __post_init__(self) -> None:
         for field in ("n_layers", "d_model", "n_heads", "head_dim", "vocab_size", "sequence_length"):
             if getattr(self, field) < 1:
-                raise PalmettoError(f"ModelConfig.{field} is {getattr(self, field)} for {self.name}; it must be at least 1.")
+                raise PalmettoError(
+                    f"ModelConfig.{field} is {getattr(self, field)} for {self.name}; it must be at least 1."
+                )
         if self.head_dim % 2:
             raise PalmettoError(
                 f"ModelConfig.head_dim is {self.head_dim} for {self.name}; rotary positions turn pairs of values, "

@@ -56,7 +56,9 @@ def split_pairs(w: Float[Array, "... Q"]) -> Float[Array, "... Q"]:
     return jnp.concatenate((w[..., 0::2], w[..., 1::2]), axis=-1)
 
 
-def rotate(x: Float[Array, "... Q"], cos: Float[Array, "... P"], sin: Float[Array, "... P"]) -> Float[Array, "... Q"]:
+def rotate(
+    x: Float[Array, "... Q"], cos: Float[Array, "... P"], sin: Float[Array, "... P"]
+) -> Float[Array, "... Q"]:
     """Turn each pair (x[i], x[i + Q/2]) by its position's angle (RoPE); expects columns from `split_pairs`."""
     first, second = jnp.split(x, 2, axis=-1)
     turned = jnp.concatenate((first * cos - second * sin, second * cos + first * sin), axis=-1)
@@ -123,7 +125,9 @@ def embed(parameters: Parameters, tokens: Int[Array, "B S"]) -> Float[Array, "B 
     return parameters.embedding[tokens]
 
 
-def hidden_states(parameters: Parameters, tokens: Int[Array, "B S"], config: ModelConfig) -> Float[Array, "B S D"]:
+def hidden_states(
+    parameters: Parameters, tokens: Int[Array, "B S"], config: ModelConfig
+) -> Float[Array, "B S D"]:
     """Return the normalised states before the output matrix, each position seeing its causal past."""
     S = tokens.shape[1]
     mask = causal_mask(S)
@@ -131,7 +135,9 @@ def hidden_states(parameters: Parameters, tokens: Int[Array, "B S"], config: Mod
     def attend(query: Array, key: Array, value: Array) -> Array:
         return multi_query_attention(query, key, value, mask)
 
-    x, _ = run_blocks(embed(parameters, tokens), parameters.blocks, jnp.arange(S)[None], config, lambda _: attend)
+    x, _ = run_blocks(
+        embed(parameters, tokens), parameters.blocks, jnp.arange(S)[None], config, lambda _: attend
+    )
     return normalise(x, config)
 
 

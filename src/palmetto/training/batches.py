@@ -6,7 +6,7 @@ restart, not what was read before. Of the optimizer step k the batch index is k 
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import grain
 import numpy as np
@@ -16,6 +16,7 @@ from palmetto.common.errors import PalmettoError
 from palmetto.training.schedules import BatchSize
 
 
+@runtime_checkable
 class RecordArray(Protocol):
     """Packed records of equal length."""
 
@@ -37,7 +38,7 @@ class Batches:
     ) -> None:
         """Order the records of `records`, shuffled anew each epoch; `skipped` holds half-open ranges of batch indices."""
         self._records, self._batch_size, self._epochs = records, batch_size, epochs
-        self._skipped = sorted(skipped)
+        self._skipped = _merged(skipped)
         self._order = grain.MapDataset.range(len(records)).seed(seed).shuffle().repeat(epochs)
 
     def index(self, step: int) -> int:
@@ -68,4 +69,16 @@ class Batches:
 
     def consumed(self, steps: int) -> Int[np.ndarray, "N"]:
         """Return the ids of all records that the first `steps` updates read, in reading order."""
-        return np.concatenate([self.record_ids(self.index(step)) for step in range(steps)])
+        read = [self.record_ids(self.index(step)) for step in range(steps)]
+        return np.concatenate(read) if read else np.zeros(0, np.int64)
+
+
+def _merged(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the union of half-open ranges as disjoint ones, ascending: a rewind may skip what was skipped before."""
+    merged: list[tuple[int, int]] = []
+    for first, end in sorted(ranges):
+        if merged and first <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((first, end))
+    return merged

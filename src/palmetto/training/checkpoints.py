@@ -1,8 +1,8 @@
 """Checkpoints: Orbax writes them in the background; our manifest says when one counts.
 
 A checkpoint is the folder `checkpoints/<step>/` with Orbax's `state/` and, written last, `manifest.json` holding
-size and SHA-256 of every file. Without a manifest it does not count (it was interrupted) and is removed. Orbax
-notices missing bytes but not changed ones, so a restore verifies the manifest first.
+size and SHA-256 of every file, and its own. Without a manifest it does not count (it was interrupted) and is
+removed. Orbax notices missing bytes but not changed ones, so a restore verifies the manifest first.
 """
 
 import logging
@@ -16,7 +16,7 @@ import jax
 import orbax.checkpoint as ocp
 
 from palmetto.common.errors import PalmettoError
-from palmetto.common.files import read_json, sha256_file, write_json
+from palmetto.common.files import hash_json, read_json, sha256_file, write_json
 
 logging.getLogger("absl").setLevel(logging.ERROR)
 
@@ -54,7 +54,7 @@ class Checkpoints:
         if not self._folder.is_dir():
             return
         for path in self._folder.iterdir():
-            if path.is_dir() and not (path / _MANIFEST).exists():
+            if path.is_dir() and path.name.isdigit() and not (path / _MANIFEST).exists():
                 shutil.rmtree(path)
 
     def save(self, step: int, state: Any, extra: dict[str, Any] | None = None) -> None:
@@ -65,11 +65,13 @@ class Checkpoints:
         """
         self.wait()
         folder = self._folder / f"{step:08d}"
-        folder.mkdir(parents=True, exist_ok=True)
         arguments = ocp.args.Composite(
             parameters=ocp.args.StandardSave(state.parameters), optimizer=ocp.args.StandardSave(state.optimizer)
         )
         try:
+            folder.mkdir(parents=True, exist_ok=True)
+            # A step saved again, as after a rewind, does not count until its new files are whole.
+            (folder / _MANIFEST).unlink(missing_ok=True)
             self._orbax.save(folder / "state", args=arguments, force=True)
         except (OSError, ValueError, RuntimeError) as error:
             raise _save_failed(folder, error) from error
@@ -93,13 +95,14 @@ class Checkpoints:
                 for path in sorted(folder.rglob("*"))
                 if path.is_file()
             }
-            write_json(folder / _MANIFEST, {"format": FORMAT, "step": step, **extra, "files": files})
+            manifest = {"format": FORMAT, "step": step, **extra, "files": files}
+            write_json(folder / _MANIFEST, {**manifest, "sha256": hash_json(manifest)})
+            for old in self.steps()[: -self._keep]:
+                # The manifest goes first: a checkpoint half removed must not count.
+                (self._folder / f"{old:08d}" / _MANIFEST).unlink()
+                shutil.rmtree(self._folder / f"{old:08d}")
         except (OSError, ValueError, RuntimeError) as error:
             raise _save_failed(folder, error) from error
-        for old in self.steps()[: -self._keep]:
-            # The manifest goes first: a checkpoint half removed must not count.
-            (self._folder / f"{old:08d}" / _MANIFEST).unlink()
-            shutil.rmtree(self._folder / f"{old:08d}")
 
 
 def _save_failed(folder: Path, error: Exception) -> PalmettoError:
@@ -124,6 +127,8 @@ def verify(folder: Path, step: int) -> dict[str, Any]:
     """
     root = folder / f"{step:08d}"
     manifest = read_json(root / _MANIFEST)
+    if manifest.pop("sha256", None) != hash_json(manifest):
+        raise PalmettoError(f"Checkpoint {root} is damaged: {_MANIFEST} is not what was written.")
     for name, promised in manifest["files"].items():
         path = root / name
         if not path.exists():

@@ -5,12 +5,12 @@ T5X's (`t5x/adafactor.py`), whose settings the paper names; the numbered comment
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from palmetto.model.spec import ParameterSpec
 from palmetto.training.schedules import LearningRate
@@ -45,10 +45,12 @@ class OptimizerConfig:
     """Added to squared gradients."""
 
 
-class AdafactorState(NamedTuple):
-    """What the optimizer remembers between updates."""
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class AdafactorState:
+    """What the optimizer remembers between updates. Leaves are arrays, shapes or shardings alike."""
 
-    count: Int[Array, ""]  # updates made
+    count: Any  # updates made, int32 scalar
     momentum: Any  # tree like the parameters, float32
     second_moment: Any  # tree like the parameters, float32
 

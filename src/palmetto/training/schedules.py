@@ -45,7 +45,7 @@ class BatchSize:
 
     def __post_init__(self) -> None:
         ascending = all(a < b for a, b in zip(self.starts, self.starts[1:], strict=False))
-        if len(self.sizes) != len(self.starts) or self.starts[0] != 0 or not ascending or min(self.sizes) < 1:
+        if len(self.sizes) != len(self.starts) or self.starts[:1] != (0,) or not ascending or min(self.sizes) < 1:
             raise PalmettoError(
                 f"BatchSize: sizes {self.sizes} and starts {self.starts} must have equal length, starts must rise "
                 "from 0 and every size must be at least 1."

@@ -1,0 +1,81 @@
+"""Whole studies. Copy one into a file of your own to change what no option offers."""
+
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from palmetto.common.errors import PalmettoError
+from palmetto.recipes.config import StudyConfig, family
+from palmetto.recipes.models import palm_5m, palm_160k, palm_800k
+from palmetto.tokenizer.config import TokenizerConfig
+from palmetto.training.config import TrainingConfig
+from palmetto.training.optimizer import OptimizerConfig
+from palmetto.training.schedules import BatchSize, LearningRate
+
+
+def scaled_training(steps: int, sequences: int) -> TrainingConfig:
+    """Return the paper's training (section 5), its schedules scaled to a run of `steps` updates.
+
+    In the paper the learning rate holds for 10,000 of 255,000 steps; here it holds for the same share of the run,
+    so that the decay happens. The batch doubles twice, at the paper's shares of the run, up to `sequences`.
+    """
+    return TrainingConfig(
+        steps=steps,
+        batch_size=BatchSize(sizes=(sequences,)),
+        optimizer=OptimizerConfig(learning_rate=LearningRate(peak=1e-2, plateau_steps=max(1, steps * 10 // 255))),
+        checkpoint_every=max(1, min(25, steps // 4)),
+        evaluate_every=max(1, steps // 6),
+    )
+
+
+def starter() -> StudyConfig:
+    """The first three sizes on the interpreter's own standard library: minutes on a laptop's CPU."""
+    models = family((palm_160k(), palm_800k(), palm_5m()))
+    return StudyConfig(
+        name="starter",
+        models=models,
+        training=scaled_training(steps=240, sequences=8),
+        tokenizer=TokenizerConfig(vocab_size=models[0].vocab_size),
+    )
+
+
+STUDIES: dict[str, Callable[[], StudyConfig]] = {"starter": starter}
+"""Recipes by name."""
+
+
+def study_recipe(name: str) -> StudyConfig:
+    """Return the study of a recipe name, or of `file.py:function`.
+
+    Raises:
+        PalmettoError: there is no such recipe, file or function, or it does not give a `StudyConfig`.
+    """
+    if ":" not in name and not name.endswith(".py"):
+        if name not in STUDIES:
+            raise PalmettoError(
+                f"There is no study recipe {name!r}; there is {', '.join(STUDIES)}, or name a file of your own as "
+                "my_study.py:function."
+            )
+        return STUDIES[name]()
+    file, _, function = name.rpartition(":") if ":" in name else (name, "", "study")
+    path = Path(file)
+    if not path.is_file():
+        raise PalmettoError(f"The recipe file {path} does not exist; name it as path/to/file.py:function.")
+    spec = importlib.util.spec_from_file_location(f"palmetto_recipe_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise PalmettoError(f"{path} is not a Python file; a recipe file ends in .py.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+    except PalmettoError:
+        raise
+    except Exception as error:
+        raise PalmettoError(f"The recipe file {path} fails: {type(error).__name__}: {error}") from error
+    recipe = vars(module).get(function)
+    if not callable(recipe):
+        raise PalmettoError(f"{path} has no function {function!r}; define `def {function}() -> StudyConfig`.")
+    config = recipe()
+    if not isinstance(config, StudyConfig):
+        raise PalmettoError(f"{path}:{function} returns {type(config).__name__}; it must return a StudyConfig.")
+    return config

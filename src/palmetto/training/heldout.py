@@ -1,0 +1,86 @@
+"""Held-out bits per byte: negative log-likelihood of text tokens and [eod] over the UTF-8 bytes of the text.
+
+The held-out documents stand one after the other; windows of the sequence length are disjoint in what they predict,
+and the very first token is predicted from [eod], as after a document.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from palmetto.common.files import read_json_lines, sha256_bytes
+from palmetto.corpus.records import PackedRecords
+from palmetto.model.config import ModelConfig
+from palmetto.model.forward import hidden_states, output_logits
+from palmetto.model.spec import Parameters
+from palmetto.training.loss import token_losses
+
+_ROWS = 8
+
+
+@partial(jax.jit, static_argnames="config")
+def _window_losses(
+    parameters: Parameters, inputs: Int[Array, "B S"], targets: Int[Array, "B S"], config: ModelConfig
+) -> Float[Array, "B S"]:
+    hidden = hidden_states(parameters, inputs, config)
+    return token_losses(output_logits(parameters, hidden, config), targets)[0]
+
+
+@dataclass(frozen=True)
+class HeldoutLosses:
+    """Loss of each held-out document, [eod] included."""
+
+    nats: Float[np.ndarray, " N"]
+    """Negative log-likelihood of each document, summed over its tokens."""
+
+    bytes: Int[np.ndarray, " N"]
+    """UTF-8 bytes of each document."""
+
+    tokens: int
+    """Tokens of all of them."""
+
+    @property
+    def bits_per_byte(self) -> float:
+        """Bits per byte over all documents."""
+        return float(self.nats.sum() / (math.log(2) * self.bytes.sum()))
+
+
+class HeldoutText:
+    """Held-out documents up to a budget of tokens: whole ones, at least one, in an order that their ids scramble."""
+
+    def __init__(self, corpus: Path, eod_id: int, max_tokens: int) -> None:
+        """Choose documents of `<corpus>/heldout.documents.jsonl.gz`; a larger budget adds to a smaller one's."""
+        tokens = PackedRecords(corpus, "heldout").tokens
+        rows = sorted(
+            read_json_lines(corpus / "heldout.documents.jsonl.gz"), key=lambda row: sha256_bytes(row["id"].encode())
+        )
+        chosen, counts, sizes, total = [], [], [], 0
+        for row in rows:
+            if total == 0 or total + row["tokens"] <= max_tokens:
+                chosen.append(np.asarray(tokens[row["start"] : row["start"] + row["tokens"]], np.int32))
+                counts.append(row["tokens"])
+                sizes.append(row["bytes"])
+                total += row["tokens"]
+        self._tokens = np.concatenate(chosen)
+        self._previous = np.concatenate(([eod_id], self._tokens[:-1])).astype(np.int32)
+        self._ends = np.cumsum(counts)
+        self._bytes = np.array(sizes, np.int64)
+
+    def measure(self, parameters: Parameters, config: ModelConfig) -> HeldoutLosses:
+        """Return the loss of every document."""
+        S = config.sequence_length
+        total = len(self._tokens)
+        losses = np.zeros(total, np.float64)
+        for start in range(0, total, _ROWS * S):
+            used = min(_ROWS * S, total - start)
+            inputs, targets = np.zeros(_ROWS * S, np.int32), np.zeros(_ROWS * S, np.int32)
+            inputs[:used], targets[:used] = self._previous[start : start + used], self._tokens[start : start + used]
+            window = _window_losses(parameters, inputs.reshape(_ROWS, S), targets.reshape(_ROWS, S), config)
+            losses[start : start + used] = np.asarray(window, np.float64).reshape(-1)[:used]
+        nats = np.array([part.sum() for part in np.split(losses, self._ends[:-1])])
+        return HeldoutLosses(nats, self._bytes, total)
