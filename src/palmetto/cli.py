@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import tyro
 
 from palmetto.common.errors import PalmettoError
-from palmetto.common.progress import Terminal
+from palmetto.common.progress import Silent, Terminal
 
 _EXAMPLES = """examples:
   palmetto study starter                          train, evaluate and report three models, here and now
@@ -157,7 +157,7 @@ def _again() -> str:
     import shlex
 
     # What was moved aside stays aside; asked again, --redo would throw the progress away.
-    words = sys.argv[1:]
+    words = [word for word in sys.argv[1:] if not word.startswith("--redo=")]
     if "--redo" in words:
         place = words.index("--redo")
         words = words[:place] + words[place + 2 :]
@@ -175,14 +175,14 @@ def _generate(command: Generate, terminal: Terminal) -> None:
     sampling = Sampling(
         command.max_new_tokens, command.temperature, command.top_k, command.top_p, command.seed
     )
-    for number, tokens in enumerate(engine.generate([prompt] * command.samples, sampling), start=1):
+    for number, tokens in enumerate(engine.generate([prompt] * command.samples, sampling, Silent()), start=1):
         terminal.say(f"--- sample {number} (seed {command.seed})")
         print(command.prompt + tokenizer.decode(tokens), flush=True)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command; errors that the user can mend end in one sentence and a non-zero exit."""
-    command: Any = tyro.cli(Command, prog="palmetto", description=_description(), args=arguments)  # type: ignore[call-overload]
+    command: Any = tyro.cli(Command, prog="palmetto", description=_description(), args=arguments)
     _before_jax()
     terminal = Terminal()
     try:

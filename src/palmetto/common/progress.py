@@ -80,7 +80,7 @@ class _RichBar:
 
 
 class _PlainBar:
-    """A line when the work starts, every `every` seconds, and when it ends."""
+    """A line every `every` seconds, and one when the work ends."""
 
     def __init__(
         self, console: Console, description: str, total: float | int | None, unit: str, every: float

@@ -16,9 +16,7 @@ from palmetto.model.forward import Attend, embed, normalise, output_logits, run_
 from palmetto.model.spec import Parameters
 
 
-def choose(
-    logits: Float[Array, "B V"], keys: Key[Array, " B"], sampling: Sampling
-) -> Int[Array, " B"]:
+def choose(logits: Float[Array, "B V"], keys: Key[Array, " B"], sampling: Sampling) -> Int[Array, " B"]:
     """Choose a token for each row: the most probable one, or a draw after temperature, top-k and nucleus."""
     if sampling.temperature == 0.0:
         return jnp.argmax(logits, axis=-1).astype(jnp.int32)
@@ -66,7 +64,9 @@ def generate_batch(
     first = pick(normalise(x, config)[jnp.arange(B), lengths - 1], jnp.int32(0))
     slots = jnp.arange(P + new)
 
-    def step(carry: tuple[Array, tuple[Array, Array]], number: Array) -> tuple[tuple[Array, tuple[Array, Array]], Array]:
+    def step(
+        carry: tuple[Array, tuple[Array, Array]], number: Array
+    ) -> tuple[tuple[Array, tuple[Array, Array]], Array]:
         token, (keys, values) = carry
         place = P + number
         seen = (slots[None] < lengths[:, None]) | ((slots[None] >= P) & (slots[None] <= place))

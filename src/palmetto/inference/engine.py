@@ -99,7 +99,10 @@ class Engine:
         row = row_length(fitted, self.max_length)
         log_probs = np.zeros(len(requests), np.float64)
         greedy = np.ones(len(requests), bool)
-        plan = [(group, pack(group, row, max(1, self._batch_tokens // row))) for group in group_requests(fitted, row)]
+        plan = [
+            (group, pack(group, row, max(1, self._batch_tokens // row)))
+            for group in group_requests(fitted, row)
+        ]
         with (reporter or Silent()).bar(description, len(requests), "requests") as bar:
             for group, batches in plan:
                 cache = self._prefix(group)
@@ -153,7 +156,9 @@ class Engine:
         answers: list[list[int]] = []
         with (reporter or Silent()).bar("generate", len(prompts), "prompts") as bar:
             for start in range(0, len(prompts), self._batch_prompts):
-                answers += self._generate(prompts[start : start + self._batch_prompts], start, len(prompts), sampling)
+                answers += self._generate(
+                    prompts[start : start + self._batch_prompts], start, len(prompts), sampling
+                )
                 bar.advance(min(self._batch_prompts, len(prompts) - start))
         return answers
 

@@ -199,7 +199,10 @@ def _lay_out(filled: list[list[Tree]], prefix: int, row: int, rows: int) -> Batc
                 positions[r, slot : slot + fed] = prefix + stem + np.arange(fed)
                 branch_of[r, slot : slot + fed] = index
                 sources = [last, *range(r * row + slot, r * row + slot + fed)]
-                pairs += [(source, token, branch.request) for source, token in zip(sources, branch.tokens, strict=True)]
+                pairs += [
+                    (source, token, branch.request)
+                    for source, token in zip(sources, branch.tokens, strict=True)
+                ]
                 slot += fed
             tree_of[r, start:slot] = number
     capacity = next(row * rows // share for share in _PAIR_SHARES if row * rows // share >= len(pairs))

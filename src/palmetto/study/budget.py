@@ -34,7 +34,9 @@ def _fitted(config: StudyConfig, models: tuple[ModelConfig, ...], tokens: float)
     length = models[0].sequence_length
     batch_tokens = max(_SMALLEST_BATCH_TOKENS, 2 ** round(math.log2(max(1.0, tokens / _STEPS_AIMED_AT / 4))))
     sequences = max(1, batch_tokens // length)
-    steps = max(_FEWEST_STEPS, int(tokens // (sequences * length)))
+    # The batch grows on the way, so that a step reads less than a whole batch on average.
+    share = scaled_training(_STEPS_AIMED_AT, sequences).sequences() / (_STEPS_AIMED_AT * sequences)
+    steps = max(_FEWEST_STEPS, int(tokens // (sequences * length * share)))
     fresh = scaled_training(steps, sequences)
     kept = config.training
     training = replace(fresh, seed=kept.seed, epochs=kept.epochs, mesh=kept.mesh)
@@ -48,6 +50,8 @@ def within_flops(config: StudyConfig, flops: float) -> StudyConfig:
     Raises:
         PalmettoError: the budget is too small for the smallest family.
     """
+    if not 0 < flops < math.inf:
+        raise PalmettoError(f"--flops {flops:g} is no budget; give a positive number, such as 3e12.")
     chosen = None
     for models in _families():
         tokens = flops / sum(flops_per_token(model).model for model in models)
@@ -56,7 +60,9 @@ def within_flops(config: StudyConfig, flops: float) -> StudyConfig:
             spent = sum(flops_per_token(model).model for model in models) * chosen.training.sequences()
             if spent * models[0].sequence_length > 1.05 * flops:
                 least = spent * models[0].sequence_length
-                raise PalmettoError(f"--flops {flops:g} is too little; the smallest family takes {least:.2g}.")
+                raise PalmettoError(
+                    f"--flops {flops:g} is too little; the smallest family takes {least:.2g}."
+                )
     assert chosen is not None
     return chosen
 
@@ -69,6 +75,8 @@ def within_minutes(config: StudyConfig, minutes: float, reporter: Reporter) -> S
     """
     from palmetto.study.hardware import memory_bytes
 
+    if not 0 < minutes < math.inf:
+        raise PalmettoError(f"--minutes {minutes:g} is no budget; give a positive number, such as 30.")
     chosen = None
     for models in _families():
         if chosen is not None and sum(map(state_bytes, models[-1:])) > memory_bytes() // 4:
@@ -83,7 +91,9 @@ def within_minutes(config: StudyConfig, minutes: float, reporter: Reporter) -> S
         enough = share >= 1.0
         if chosen is None and share * trial.training.steps < _FEWEST_STEPS:
             least = (around + training * _FEWEST_STEPS / trial.training.steps) / 54
-            raise PalmettoError(f"--minutes {minutes:g} is too little here; the smallest family takes {least:.0f} minutes.")
+            raise PalmettoError(
+                f"--minutes {minutes:g} is too little here; the smallest family takes {least:.0f} minutes."
+            )
         if chosen is None or enough:
             tokens = share * trial.training.sequences() * models[0].sequence_length
             chosen = _fitted(config, models, tokens)

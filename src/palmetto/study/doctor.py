@@ -30,7 +30,9 @@ def print_doctor(folder: Path) -> None:
     console.print(f"memory    {memory_bytes() / 1e9:.1f} GB")
     console.print(f"disk      {disk.free / 1e9:.1f} GB free of {disk.total / 1e9:.1f} GB at {existing}")
     console.print(f"peak      {peak.flops_per_second / 1e12:.3f} TFLOP/s ({peak.source})")
-    console.print("versions  " + ", ".join(f"{name} {version}" for name, version in describe_versions().items()))
+    console.print(
+        "versions  " + ", ".join(f"{name} {version}" for name, version in describe_versions().items())
+    )
     for extra, modules in _EXTRAS.items():
         missing = [name for name in modules if importlib.util.find_spec(name) is None]
         state = "installed" if not missing else f"not installed (pip install 'palmetto\\[{extra}]')"
@@ -48,15 +50,27 @@ def print_doctor(folder: Path) -> None:
 def _warnings(hardware: dict[str, object], free: int) -> list[str]:
     found = []
     if hardware["platform"] == "cpu":
-        found.append("No accelerator: sizes above palm_5m are slow. With a GPU: pip install 'palmetto[cuda]'; TPU: [tpu].")
-        accelerators = [name for name in ("nvidia-smi", "/dev/accel0", "/dev/vfio/0") if shutil.which(name) or Path(name).exists()]
+        found.append(
+            "No accelerator: sizes above palm_5m are slow. With a GPU: pip install 'palmetto[cuda]'; TPU: [tpu]."
+        )
+        accelerators = [
+            name
+            for name in ("nvidia-smi", "/dev/accel0", "/dev/vfio/0")
+            if shutil.which(name) or Path(name).exists()
+        ]
         if accelerators:
-            found.append(f"{accelerators[0]} is here but JAX sees only the CPU: install the cuda or tpu extra.")
+            found.append(
+                f"{accelerators[0]} is here but JAX sees only the CPU: install the cuda or tpu extra."
+            )
     if threads() < usable_cores():
-        found.append(f"NPROC is {threads()} and {usable_cores()} cores are usable: unset NPROC to use them all.")
+        found.append(
+            f"NPROC is {threads()} and {usable_cores()} cores are usable: unset NPROC to use them all."
+        )
     load = os.getloadavg()[0]
     if load > usable_cores() * 0.75:
-        found.append(f"The machine is busy (load {load:.1f} on {usable_cores()} cores): times will be longer than need be.")
+        found.append(
+            f"The machine is busy (load {load:.1f} on {usable_cores()} cores): times will be longer than need be."
+        )
     if memory_bytes() < 4e9:
         found.append("Less than 4 GB of memory: the starter study may not fit.")
     if free < 2e9:

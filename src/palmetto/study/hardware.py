@@ -35,11 +35,16 @@ def _processor() -> tuple[str, str]:
     info = Path("/proc/cpuinfo")
     if not info.exists():
         return platform.processor() or platform.machine(), platform.machine()
-    facts = dict(
-        (part.strip() for part in line.split(":", 1)) for line in info.read_text().splitlines() if ":" in line
-    )
+    facts: dict[str, str] = {}
+    for line in info.read_text().splitlines():
+        name, _, value = line.partition(":")
+        facts[name.strip()] = value.strip()
     flags = facts.get("flags", facts.get("Features", "")).split()
-    isa = [name for name in ("avx2", "fma", "avx512f", "avx512_bf16", "amx_tile", "asimd", "sve") if name in flags]
+    isa = [
+        name
+        for name in ("avx2", "fma", "avx512f", "avx512_bf16", "amx_tile", "asimd", "sve")
+        if name in flags
+    ]
     return facts.get("model name", platform.machine()), " ".join([platform.machine(), *isa])
 
 

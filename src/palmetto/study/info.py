@@ -36,7 +36,9 @@ def print_info(what: str) -> None:
 def _print_table(models: list[ModelConfig]) -> None:
     table = Table(title="PaLM models (training FLOPs per token as in the paper's appendix B)")
     for heading in ("recipe", "layers", "d_model", "heads", "head", "d_ff", "vocabulary", "sequence"):
-        table.add_column(heading, justify="left" if heading == "recipe" else "right", no_wrap=heading == "recipe")
+        table.add_column(
+            heading, justify="left" if heading == "recipe" else "right", no_wrap=heading == "recipe"
+        )
     table.add_column("parameters", justify="right")
     table.add_column("MFLOP a token", justify="right")
     for model in models:

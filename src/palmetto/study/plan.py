@@ -97,7 +97,10 @@ def plan_size(model: ModelConfig, config: StudyConfig) -> SizePlan:
     length = min(model.sequence_length, config.tasks.max_request_tokens)
     asked = config.tasks.n_items * 3 * len(config.evaluation.shots) * 0.55 * length
     looks = training.steps // training.evaluate_every + 1
-    seen = looks * (training.heldout_tokens + 3 * config.in_loop.n_items * 0.6 * length) + training.final_heldout_tokens
+    seen = (
+        looks * (training.heldout_tokens + 3 * config.in_loop.n_items * 0.6 * length)
+        + training.final_heldout_tokens
+    )
     memorised = (config.memorisation.n_spans + config.memorisation.n_heldout) * 100
     evaluating = (asked + 4 * memorised) * per_token / 3 + 4 * compiling + 3
     weights = 4 * count_parameters(model)

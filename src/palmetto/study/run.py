@@ -103,7 +103,9 @@ class StudyRun:
         from palmetto.training.loop import open_batches
 
         length, seed = self.config.sequence_length, self.config.corpus.seed
-        manifest = pack_corpus(self.study / "documents", self.tokenizer, length, out, self.reporter, seed=seed)
+        manifest = pack_corpus(
+            self.study / "documents", self.tokenizer, length, out, self.reporter, seed=seed
+        )
         open_batches(self.config.training, PackedRecords(out, "train"))
         return manifest
 
@@ -136,7 +138,11 @@ class StudyRun:
             corpus, eod = self.study / "corpus", self.tokenizer.eod_id
             heldout = HeldoutText(corpus, eod, training.heldout_tokens)
             few_shot = InLoopFewShot(
-                self.tasks, self.tokenizer, shots=in_loop.shots, n_items=in_loop.n_items, seed=self.config.seed
+                self.tasks,
+                self.tokenizer,
+                shots=in_loop.shots,
+                n_items=in_loop.n_items,
+                seed=self.config.seed,
             )
 
             def look(parameters: Parameters) -> dict[str, Any]:
@@ -210,7 +216,9 @@ class StudyRun:
                 out=out / "memorisation.json",
                 reporter=self.reporter,
             )
-            texts = (document.text for document in read_documents(self.study / "documents" / "heldout.jsonl.gz"))
+            texts = (
+                document.text for document in read_documents(self.study / "documents" / "heldout.jsonl.gz")
+            )
             prompts = choose_prompts(texts, self.tokenizer, self.config.samples)
             samples = write_samples(
                 engine.stopping_at(self.tokenizer.eod_id),
@@ -260,8 +268,12 @@ class StudyRun:
         tasks = flatten("tasks", asdict(config.tasks)) | length
         training = flatten("training", asdict(config.training))
         evaluation = flatten("evaluation", asdict(config.evaluation))
-        per_size = flatten("memorisation", asdict(config.memorisation)) | flatten("samples", asdict(config.samples))
-        compared = flatten("scaling", asdict(config.scaling)) | flatten("contamination", asdict(config.contamination))
+        per_size = flatten("memorisation", asdict(config.memorisation)) | flatten(
+            "samples", asdict(config.samples)
+        )
+        compared = flatten("scaling", asdict(config.scaling)) | flatten(
+            "contamination", asdict(config.contamination)
+        )
         packing = length | {"corpus.seed": config.corpus.seed}
 
         stages = [
@@ -273,9 +285,20 @@ class StudyRun:
         for model in config.models:
             folder = f"models/{model.name}"
             fields = flatten("model", asdict(model)) | training | flatten("in_loop", asdict(config.in_loop))
-            fields |= {"evaluation.seed": config.evaluation.seed, "evaluation.confidence": config.evaluation.confidence}
+            fields |= {
+                "evaluation.seed": config.evaluation.seed,
+                "evaluation.confidence": config.evaluation.confidence,
+            }
             stages.append(
-                Stage(f"train/{model.name}", folder, 1, fields, ("corpus", "tasks"), self.train(model), atomic=False)
+                Stage(
+                    f"train/{model.name}",
+                    folder,
+                    1,
+                    fields,
+                    ("corpus", "tasks"),
+                    self.train(model),
+                    atomic=False,
+                )
             )
         for model in config.models:
             folder, trained = f"models/{model.name}", f"train/{model.name}"
@@ -287,7 +310,9 @@ class StudyRun:
                 Stage(f"analyse/{model.name}", f"{folder}/analyses", 1, per_size, (trained, "corpus"), self.analyse(model)),
             ]  # fmt: skip
         evaluated = tuple(f"evaluate/{name}" for name in names)
-        stages.append(Stage("compare", "analyses", 1, compared, (*evaluated, "corpus", "tasks"), self.compare))
+        stages.append(
+            Stage("compare", "analyses", 1, compared, (*evaluated, "corpus", "tasks"), self.compare)
+        )
         # The pages show everything, so they follow from everything and from the figures stated for energy.
         shown = flatten("energy", asdict(config.energy))
         stages.append(Stage("report", "report", 1, shown, tuple(stage.name for stage in stages), self.report))
@@ -314,7 +339,8 @@ class StudyRun:
                 "hardware": describe_hardware(),
                 "energy": asdict(config.energy),
                 "stages": [
-                    {name: record[name] for name in ("name", "key", "timing")} for record in self.ledger.records
+                    {name: record[name] for name in ("name", "key", "timing")}
+                    for record in self.ledger.records
                 ],
             },
         )
@@ -338,7 +364,9 @@ class StudyRun:
             for number, stage in enumerate(stages, start=1):
                 self.reporter.say(f"[{number}/{len(stages)}] {stage.name}")
                 worked = run_stage(self.study, stage, self.ledger, self.reporter.say, around)
-                self._write_study()
+                # Not after a stage that was skipped: a conflict may still show that the folder is another recipe's.
+                if worked or number == len(stages):
+                    self._write_study()
                 seconds = self.ledger.records[-1]["timing"]["seconds"]
                 self.reporter.say(f"  done in {seconds:.1f} s" if worked else "  already done")
         return self.study / "report" / "index.html"

@@ -68,7 +68,9 @@ def _key(stage: Stage, ledger: Ledger) -> tuple[str, dict[str, str]]:
     return hash_json({"fields": stage.fields, "upstream": upstream, "format": stage.format}), upstream
 
 
-def run_stage(study: Path, stage: Stage, ledger: Ledger, say: Callable[[str], None], environment: dict[str, Any]) -> bool:
+def run_stage(
+    study: Path, stage: Stage, ledger: Ledger, say: Callable[[str], None], environment: dict[str, Any]
+) -> bool:
     """Bring one stage to its end; returns whether there was anything to do.
 
     Raises:
@@ -86,7 +88,7 @@ def run_stage(study: Path, stage: Stage, ledger: Ledger, say: Callable[[str], No
         "upstream": upstream,
     }
     record = read_json(folder / RECORD) if (folder / RECORD).exists() else None
-    if record is None and folder.exists() and (stage.atomic or any(folder.iterdir())):
+    if record is None and folder.exists() and (stage.atomic or _holds_files(folder)):
         raise StageConflictError(
             f"{folder} exists but holds no {RECORD}, so it is not this study's; move it away or choose --out NEW."
         )
@@ -129,6 +131,11 @@ def run_stage(study: Path, stage: Stage, ledger: Ledger, say: Callable[[str], No
     ledger.digests[stage.name] = done["digest"]
     ledger.records.append(done)
     return True
+
+
+def _holds_files(folder: Path) -> bool:
+    """Whether there is anything in a folder besides a record that was interrupted before it was whole."""
+    return any(path.name != f".{RECORD}.partial" for path in folder.iterdir())
 
 
 def _conflict(study: Path, stage: Stage, old: dict[str, Any], new: dict[str, Any]) -> str:
@@ -189,7 +196,9 @@ def locked(study: Path) -> Iterator[None]:
         study.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(study / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
     except (FileExistsError, NotADirectoryError, PermissionError) as error:
-        raise PalmettoError(f"The study folder {study} cannot be made or written ({error.strerror}); choose --out NEW.") from None
+        raise PalmettoError(
+            f"The study folder {study} cannot be made or written ({error.strerror}); choose --out NEW."
+        ) from None
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -65,7 +65,9 @@ class Batches:
 
     def __getitem__(self, index: int) -> Int[np.ndarray, "B T"]:
         """Return the tokens of batch `index`."""
-        return np.stack([np.asarray(self._records[int(record)]) for record in self.record_ids(index)]).astype(np.int32)
+        return np.stack([np.asarray(self._records[int(record)]) for record in self.record_ids(index)]).astype(
+            np.int32
+        )
 
     def consumed(self, steps: int) -> Int[np.ndarray, "N"]:
         """Return the ids of all records that the first `steps` updates read, in reading order."""

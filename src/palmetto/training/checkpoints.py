@@ -66,7 +66,8 @@ class Checkpoints:
         self.wait()
         folder = self._folder / f"{step:08d}"
         arguments = ocp.args.Composite(
-            parameters=ocp.args.StandardSave(state.parameters), optimizer=ocp.args.StandardSave(state.optimizer)
+            parameters=ocp.args.StandardSave(state.parameters),
+            optimizer=ocp.args.StandardSave(state.optimizer),
         )
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -116,7 +117,9 @@ def committed_steps(folder: Path) -> list[int]:
     """Return the steps under `folder` that have a manifest, oldest first."""
     if not folder.is_dir():
         return []
-    return sorted(int(path.name) for path in folder.iterdir() if path.name.isdigit() and (path / _MANIFEST).exists())
+    return sorted(
+        int(path.name) for path in folder.iterdir() if path.name.isdigit() and (path / _MANIFEST).exists()
+    )
 
 
 def verify(folder: Path, step: int) -> dict[str, Any]:
@@ -142,7 +145,9 @@ def _restore(folder: Path, step: int, items: dict[str, Any]) -> Any:
     verify(folder, step)
     arguments = {name: ocp.args.StandardRestore(item) for name, item in items.items()}
     with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as orbax:
-        return orbax.restore((folder / f"{step:08d}" / "state").resolve(), args=ocp.args.Composite(**arguments))
+        return orbax.restore(
+            (folder / f"{step:08d}" / "state").resolve(), args=ocp.args.Composite(**arguments)
+        )
 
 
 def restore_state(folder: Path, step: int, abstract: Any) -> Any:

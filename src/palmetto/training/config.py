@@ -48,7 +48,9 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         for field in ("steps", "epochs", "checkpoint_every", "keep_checkpoints", "evaluate_every"):
             if getattr(self, field) < 1:
-                raise PalmettoError(f"TrainingConfig.{field} is {getattr(self, field)}; it must be at least 1.")
+                raise PalmettoError(
+                    f"TrainingConfig.{field} is {getattr(self, field)}; it must be at least 1."
+                )
 
     def sequences(self) -> int:
         """Return the sequences that all steps consume."""

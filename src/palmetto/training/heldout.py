@@ -57,7 +57,8 @@ class HeldoutText:
         """Choose documents of `<corpus>/heldout.documents.jsonl.gz`; a larger budget adds to a smaller one's."""
         tokens = PackedRecords(corpus, "heldout").tokens
         rows = sorted(
-            read_json_lines(corpus / "heldout.documents.jsonl.gz"), key=lambda row: sha256_bytes(row["id"].encode())
+            read_json_lines(corpus / "heldout.documents.jsonl.gz"),
+            key=lambda row: sha256_bytes(row["id"].encode()),
         )
         chosen, counts, sizes, total = [], [], [], 0
         for row in rows:
@@ -79,7 +80,10 @@ class HeldoutText:
         for start in range(0, total, _ROWS * S):
             used = min(_ROWS * S, total - start)
             inputs, targets = np.zeros(_ROWS * S, np.int32), np.zeros(_ROWS * S, np.int32)
-            inputs[:used], targets[:used] = self._previous[start : start + used], self._tokens[start : start + used]
+            inputs[:used], targets[:used] = (
+                self._previous[start : start + used],
+                self._tokens[start : start + used],
+            )
             window = _window_losses(parameters, inputs.reshape(_ROWS, S), targets.reshape(_ROWS, S), config)
             losses[start : start + used] = np.asarray(window, np.float64).reshape(-1)[:used]
         nats = np.array([part.sum() for part in np.split(losses, self._ends[:-1])])

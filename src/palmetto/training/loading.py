@@ -31,10 +31,14 @@ def read_model_config(model_folder: Path) -> ModelConfig:
     """
     path = model_folder / "config.json"
     if not path.exists():
-        raise PalmettoError(f"{model_folder} holds no model (config.json is missing); give a folder such as STUDY/models/SIZE.")
+        raise PalmettoError(
+            f"{model_folder} holds no model (config.json is missing); give a folder such as STUDY/models/SIZE."
+        )
     stored = read_json(path)
     if stored["format"] != FORMAT:
-        raise PalmettoError(f"{path} has format {stored['format']}; this version of Palmetto reads format {FORMAT}.")
+        raise PalmettoError(
+            f"{path} has format {stored['format']}; this version of Palmetto reads format {FORMAT}."
+        )
     return model_config_from(stored["model"], stored["name"])
 
 

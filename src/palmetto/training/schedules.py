@@ -25,7 +25,9 @@ class LearningRate:
 
     def __post_init__(self) -> None:
         if self.peak <= 0 or self.plateau_steps < 1:
-            raise PalmettoError("LearningRate.peak must be above 0 and LearningRate.plateau_steps at least 1.")
+            raise PalmettoError(
+                "LearningRate.peak must be above 0 and LearningRate.plateau_steps at least 1."
+            )
 
     def __call__(self, step: Int[Array, ""]) -> Float[Array, ""]:
         """Return the learning rate of the update after `step` updates."""
@@ -45,7 +47,12 @@ class BatchSize:
 
     def __post_init__(self) -> None:
         ascending = all(a < b for a, b in zip(self.starts, self.starts[1:], strict=False))
-        if len(self.sizes) != len(self.starts) or self.starts[:1] != (0,) or not ascending or min(self.sizes) < 1:
+        if (
+            len(self.sizes) != len(self.starts)
+            or self.starts[:1] != (0,)
+            or not ascending
+            or min(self.sizes) < 1
+        ):
             raise PalmettoError(
                 f"BatchSize: sizes {self.sizes} and starts {self.starts} must have equal length, starts must rise "
                 "from 0 and every size must be at least 1."

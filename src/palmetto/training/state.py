@@ -93,7 +93,8 @@ def apply_gradients(
     return TrainState(parameters, optimizer_state), metrics
 
 
-TrainStep = Callable[[TrainState, Array], tuple[TrainState, StepMetrics]]
+TrainStep = Callable[[TrainState, Any], tuple[TrainState, StepMetrics]]
+"""(state, records [B, T] of int32, host or device) -> (state, metrics)."""
 
 
 def make_train_step(config: ModelConfig, optimizer: OptimizerConfig, mesh: Mesh) -> TrainStep:

@@ -53,7 +53,9 @@ def peak_flops() -> Peak:
         best = min(best, time.perf_counter() - start)
     # Fake devices share the processor's cores, so a CPU counts once however many it is divided into.
     ways = 1 if devices[0].platform == "cpu" else len(devices)
-    return Peak(2 * size**3 / best * ways, f"measured: best of 5 float32 products of {size} x {size} on this machine")
+    return Peak(
+        2 * size**3 / best * ways, f"measured: best of 5 float32 products of {size} x {size} on this machine"
+    )
 
 
 def utilisation(tokens_per_second: float, flops_per_token: float, peak: Peak) -> float:
