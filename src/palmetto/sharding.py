@@ -19,7 +19,8 @@ MESH_AXES = ("pod", "data", "model")
 
 RULES: dict[str, str | None] = {
     "layer": None,
-    "vocab": "model",
+    # PaLM's 256,000 rows are no multiple of its 12 ways of tensor parallelism; rows stay whole, columns are cut.
+    "vocab": None,
     "embed": "data",
     "embed_norm": None,
     "heads": "model",

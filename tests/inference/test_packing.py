@@ -15,12 +15,16 @@ text = st.lists(token, min_size=1, max_size=25).map(tuple)
 
 
 @st.composite
-def request_lists(draw: st.DrawFn) -> list[ScoreRequest]:
+def request_lists(draw: st.DrawFn) -> list[tuple]:
     """Requests with shared beginnings and shared contexts, some too long."""
     starts = draw(st.lists(st.lists(token, max_size=40).map(tuple), min_size=1, max_size=3))
     contexts = draw(st.lists(st.tuples(st.sampled_from(starts), text), min_size=1, max_size=12))
     asked = draw(st.lists(st.tuples(st.sampled_from(contexts), text), min_size=1, max_size=40))
-    return [ScoreRequest((*start, *rest), continuation) for (start, rest), continuation in asked]
+    return [((*start, *rest), continuation) for (start, rest), continuation in asked]
+
+
+def fitted_to(longest: int, pairs: list[tuple]) -> list[ScoreRequest]:
+    return [fit(ScoreRequest(context, continuation), longest)[0] for context, continuation in pairs]
 
 
 def seen_by(batch: Batch, prefix: tuple[int, ...], slot: int) -> tuple[int, ...]:
@@ -39,8 +43,8 @@ def seen_by(batch: Batch, prefix: tuple[int, ...], slot: int) -> tuple[int, ...]
 
 @settings(max_examples=60, deadline=None)
 @given(request_lists())
-def test_every_token_of_every_request_is_read_once_after_what_precedes_it(requests: list[ScoreRequest]) -> None:
-    fitted = [fit(request, LONGEST)[0] for request in requests]
+def test_every_token_of_every_request_is_read_once_after_what_precedes_it(pairs: list[tuple]) -> None:
+    fitted = fitted_to(LONGEST, pairs)
     row = row_length(fitted, LONGEST)
     found: Counter[tuple] = Counter()
     for group in group_requests(fitted, row):
@@ -60,8 +64,8 @@ def test_every_token_of_every_request_is_read_once_after_what_precedes_it(reques
 
 @settings(max_examples=30, deadline=None)
 @given(request_lists())
-def test_equal_lists_give_equal_batches(requests: list[ScoreRequest]) -> None:
-    fitted = [fit(request, LONGEST)[0] for request in requests]
+def test_equal_lists_give_equal_batches(pairs: list[tuple]) -> None:
+    fitted = fitted_to(LONGEST, pairs)
     row = row_length(fitted, LONGEST)
     once, again = (
         [batch for group in group_requests(list(fitted), row) for batch in pack(group, row, ROWS)] for _ in range(2)

@@ -1,5 +1,7 @@
 """The ladder of models against the table of the design, written out here by hand."""
 
+from itertools import pairwise
+
 import pytest
 
 from palmetto.common.errors import PalmettoError
@@ -56,7 +58,7 @@ def test_a_recipe_has_the_parameters_of_the_design(name: str) -> None:
 def test_the_ladder_is_complete_and_each_step_up_is_five_to_nine_times_larger() -> None:
     counts = [count_parameters(recipe()) for recipe in LADDER.values()]
     assert list(LADDER) == list(TABLE)
-    assert all(4.9 < large / small < 9.1 for small, large in zip(counts, counts[1:], strict=False))
+    assert all(4.9 < large / small < 9.1 for small, large in pairwise(counts))
 
 
 def test_an_unknown_model_is_an_error_that_lists_the_ladder() -> None:

@@ -189,7 +189,7 @@ def cut_at_stop(text: str, stops: Sequence[str]) -> str:
 
 
 def load_model(folder: Path) -> tuple[TokenEngine, TextTokenizer]:
-    """Load the engine and the tokenizer of `STUDY/models/SIZE`.
+    """Load the engine and the tokenizer of `STUDY/models/SIZE`; generation ends with the document.
 
     Raises:
         PalmettoError: there is no model, or no tokenizer in the folder or in its study.
@@ -203,7 +203,8 @@ def load_model(folder: Path) -> tuple[TokenEngine, TextTokenizer]:
         )
     from palmetto.inference.engine import Engine
 
-    return Engine.load(folder), Tokenizer.load(found[0])
+    tokenizer = Tokenizer.load(found[0])
+    return Engine.load(folder, stop_token=tokenizer.eod_id), tokenizer
 
 
 def _answer(score: Score) -> tuple[float, bool]:

@@ -36,7 +36,7 @@ class Batches:
         epochs: int = 1,
         skipped: Sequence[tuple[int, int]] = (),
     ) -> None:
-        """Order the records of `records`, shuffled anew each epoch; `skipped` holds half-open ranges of batch indices."""
+        """Order the records, shuffled anew each epoch; `skipped` holds half-open ranges of batch indices."""
         self._records, self._batch_size, self._epochs = records, batch_size, epochs
         self._skipped = _merged(skipped)
         self._order = grain.MapDataset.range(len(records)).seed(seed).shuffle().repeat(epochs)
