@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import DRILLS, RECIPE, SIZES, Finished, Palmetto
+from study_drill import DRILLS, RECIPE, SIZES, Finished, Palmetto
 
 Hashes = Callable[..., dict[str, str]]
 TREES = """
@@ -94,7 +94,9 @@ def test_a_folder_of_mostly_binary_files(palmetto: Palmetto, tmp_path: Path, pro
     assert "max_unreadable_share" in said
 
 
-def test_a_corpus_too_small_for_the_vocabulary(palmetto: Palmetto, tmp_path: Path, tree_hashes: Hashes) -> None:
+def test_a_corpus_too_small_for_the_vocabulary(
+    palmetto: Palmetto, tmp_path: Path, tree_hashes: Hashes
+) -> None:
     text = small(tmp_path, "\n".join(f"the word {word} is here" for word in "abcdefgh"))
     study = tmp_path / "s"
     said = palmetto.refused("study", RECIPE, "--out", study, "--text", text)
@@ -105,7 +107,9 @@ def test_a_corpus_too_small_for_the_vocabulary(palmetto: Palmetto, tmp_path: Pat
     assert tree_hashes(study) == before
 
 
-def test_a_corpus_too_small_for_the_sequence_length(palmetto: Palmetto, tmp_path: Path, recipe: Callable) -> None:
+def test_a_corpus_too_small_for_the_sequence_length(
+    palmetto: Palmetto, tmp_path: Path, recipe: Callable
+) -> None:
     mine = recipe(
         "replace(config, models=tuple(replace(m, vocab_size=300, sequence_length=4096) for m in config.models),"
         " tokenizer=replace(config.tokenizer, vocab_size=300))"
@@ -125,7 +129,9 @@ def test_a_corpus_too_small_for_the_steps_is_told_before_training(
     assert not (tmp_path / "s" / "models").exists()
 
 
-def test_heldout_text_too_small_for_the_tasks(palmetto: Palmetto, tmp_path: Path, prose: Path, recipe: Callable) -> None:
+def test_heldout_text_too_small_for_the_tasks(
+    palmetto: Palmetto, tmp_path: Path, prose: Path, recipe: Callable
+) -> None:
     mine = recipe("replace(config, tasks=replace(config.tasks, min_items=5000, n_items=5000))")
     said = palmetto.refused("study", mine, "--out", tmp_path / "s", "--text", prose)
     assert "of the 5000 needed" in said
@@ -193,13 +199,27 @@ def test_text_that_changed_on_disk_after_a_study(
     ("change", "stage", "field"),
     [
         ("replace(config, training=replace(config.training, steps=17))", "train/smoke_16", "training.steps"),
-        ("replace(config, evaluation=replace(config.evaluation, confidence=0.9))", "train/smoke_16", "confidence"),
+        (
+            "replace(config, evaluation=replace(config.evaluation, confidence=0.9))",
+            "train/smoke_16",
+            "confidence",
+        ),
         ("replace(config, evaluation=replace(config.evaluation, shots=(0,)))", "evaluate/smoke_16", "shots"),
-        ("replace(config, energy=replace(config.energy, watts=1.0))", "report", "energy.watts was 45.0 and is 1.0"),
+        (
+            "replace(config, energy=replace(config.energy, watts=1.0))",
+            "report",
+            "energy.watts was 45.0 and is 1.0",
+        ),
     ],
 )
 def test_another_recipe_after_a_finished_study(
-    palmetto: Palmetto, copied: Path, recipe: Callable, tree_hashes: Hashes, change: str, stage: str, field: str
+    palmetto: Palmetto,
+    copied: Path,
+    recipe: Callable,
+    tree_hashes: Hashes,
+    change: str,
+    stage: str,
+    field: str,
 ) -> None:
     before = tree_hashes(copied)
     said = palmetto.refused("study", recipe(change), "--out", copied, code=3)
@@ -240,7 +260,9 @@ def flip(path: Path) -> None:
 def test_a_checkpoint_with_a_flipped_bit(palmetto: Palmetto, copied: Path) -> None:
     model = copied / "models" / SIZES[2]
     checkpoint = max(path for path in (model / "checkpoints").iterdir() if path.name.isdigit())
-    largest = max((path for path in checkpoint.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
+    largest = max(
+        (path for path in checkpoint.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size
+    )
     flip(largest)
     said = palmetto.refused("generate", model, "def ")
     assert str(checkpoint) in said

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import RECIPE, SIZES, Finished, Palmetto
+from study_drill import RECIPE, SIZES, Finished, Palmetto
 
 
 def said(palmetto: Palmetto, *arguments: str | Path) -> str:
@@ -25,7 +25,15 @@ def test_generate_prints_samples_that_the_seed_decides(palmetto: Palmetto, finis
 
 @pytest.mark.parametrize("prompt", ["", "naïve — 漢字 \U0001f980\n\ttabs"])
 def test_any_text_is_a_prompt(palmetto: Palmetto, finished: Finished, prompt: str) -> None:
-    words = ("generate", finished.folder / "models" / SIZES[0], prompt, "--samples", "1", "--max-new-tokens", "5")
+    words = (
+        "generate",
+        finished.folder / "models" / SIZES[0],
+        prompt,
+        "--samples",
+        "1",
+        "--max-new-tokens",
+        "5",
+    )
     assert said(palmetto, *words, "--temperature", "0").startswith(prompt)
 
 
@@ -67,8 +75,20 @@ def test_doctor_says_what_there_is(palmetto: Palmetto, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        ([], ["examples:", "palmetto study starter --text", "palmetto generate", "palmetto doctor", "--minutes 30"]),
-        (["study"], ["--out", "--text", "--seed", "--minutes", "--flops", "--redo", "--dry-run", "standard library"]),
+        (
+            [],
+            [
+                "examples:",
+                "palmetto study starter --text",
+                "palmetto generate",
+                "palmetto doctor",
+                "--minutes 30",
+            ],
+        ),
+        (
+            ["study"],
+            ["--out", "--text", "--seed", "--minutes", "--flops", "--redo", "--dry-run", "standard library"],
+        ),
         (["generate"], ["--samples", "--temperature", "--top-k", "--top-p", "--seed", "greedy"]),
         (["info"], ["recipe's name", "study's folder"]),
         (["doctor"], ["devices, extras, threads and disk"]),
@@ -82,7 +102,9 @@ def test_help_explains(palmetto: Palmetto, command: list[str], words: list[str])
 
 def check_plan(told: str, sizes: tuple[str, ...]) -> None:
     stages = re.findall(r"^ +\d+\. (\S+) +-> \S+", told, re.MULTILINE)
-    names = [f"train/{size}" for size in sizes] + [f"{part}/{size}" for size in sizes for part in ("evaluate", "analyse")]
+    names = [f"train/{size}" for size in sizes] + [
+        f"{part}/{size}" for size in sizes for part in ("evaluate", "analyse")
+    ]
     assert stages == ["documents", "tokenizer", "corpus", "tasks", *names, "compare", "report"]
     for heading in ("parameters", "tokens", "FLOPs", "training", "evaluation", "memory", "disk"):
         assert heading in told

@@ -40,7 +40,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     with (study.parent / "output.txt").open("w+") as output:
         start = time.monotonic()
         command = [sys.executable, "-m", "palmetto.cli", "study", "starter", "--out", str(study)]
-        process = subprocess.Popen(command, env=environment, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            command, env=environment, stdout=output, stderr=output, stdin=subprocess.DEVNULL
+        )
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.monotonic() - start
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -58,13 +60,17 @@ def test_it_takes_ten_minutes_and_four_gigabytes_at_most(run: Run) -> None:
 
 def test_the_largest_beats_the_smallest_on_bits_per_byte(run: Run) -> None:
     """Documents are resampled in pairs, as a ratio of sums; the interval of the difference excludes 0."""
-    small, large = (read(run.study / "models" / name / "summary.json")["heldout"] for name in (SIZES[0], SIZES[-1]))
+    small, large = (
+        read(run.study / "models" / name / "summary.json")["heldout"] for name in (SIZES[0], SIZES[-1])
+    )
     assert small["document_bytes"] == large["document_bytes"]
     sizes = np.array(small["document_bytes"])
     gain = np.array(small["document_nats"]) - np.array(large["document_nats"])
     draws = np.random.default_rng(0).integers(0, len(sizes), (RATIO_DRAWS, len(sizes)))
     low, high = np.quantile(gain[draws].sum(1) / sizes[draws].sum(1) / math.log(2), [0.025, 0.975])
-    print(f"\nbits per byte: {SIZES[-1]} is lower by {gain.sum() / sizes.sum() / math.log(2):.3f} [{low:.3f}, {high:.3f}]")
+    print(
+        f"\nbits per byte: {SIZES[-1]} is lower by {gain.sum() / sizes.sum() / math.log(2):.3f} [{low:.3f}, {high:.3f}]"
+    )
     assert low > 0
 
 
@@ -81,7 +87,10 @@ def test_the_largest_beats_the_smallest_on_a_task(run: Run) -> None:
 
 
 def test_the_learning_rate_decays(run: Run) -> None:
-    rows = [json.loads(line) for line in (run.study / "models" / SIZES[0] / "metrics.jsonl").read_text().splitlines()]
+    rows = [
+        json.loads(line)
+        for line in (run.study / "models" / SIZES[0] / "metrics.jsonl").read_text().splitlines()
+    ]
     assert rows[-1]["learning_rate"] < 0.5 * rows[0]["learning_rate"]
 
 

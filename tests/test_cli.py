@@ -77,14 +77,22 @@ def test_what_the_user_can_mend_is_one_sentence(
     [
         (PalmettoError("a.txt is empty; give text."), 2, "palmetto: a.txt is empty; give text."),
         (StageConflictError("made from something else."), 3, "palmetto: made from something else."),
-        (OSError(errno.ENOSPC, "No space left on device", "/x/y"), 4, "No space left on device while writing /x/y"),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "/x/y"),
+            4,
+            "No space left on device while writing /x/y",
+        ),
         (OSError(errno.EFBIG, "File too large"), 4, "palmetto: File too large. Nothing already made is lost"),
         (PermissionError(errno.EACCES, "Permission denied", "/x"), 4, "Permission denied while writing /x"),
         (KeyboardInterrupt(), 130, "Stopped."),
     ],
 )
 def test_errors_have_their_exit_codes(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: BaseException, code: int, words: str
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: BaseException,
+    code: int,
+    words: str,
 ) -> None:
     def fail(what: str) -> None:
         raise error

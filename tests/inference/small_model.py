@@ -11,7 +11,9 @@ from palmetto.model.config import ModelConfig
 from palmetto.model.forward import forward
 from palmetto.model.spec import Parameters, initialise
 
-CONFIG = ModelConfig("small", n_layers=2, d_model=16, n_heads=2, head_dim=8, vocab_size=40, sequence_length=96)
+CONFIG = ModelConfig(
+    "small", n_layers=2, d_model=16, n_heads=2, head_dim=8, vocab_size=40, sequence_length=96
+)
 
 
 @cache

@@ -38,7 +38,9 @@ def test_a_prompt_may_fill_the_model_with_its_answer(engine: Engine) -> None:
 
 def test_draws_do_not_depend_on_how_prompts_are_batched(engine: Engine) -> None:
     sampling = Sampling(NEW, temperature=0.9, top_k=20, seed=4)
-    one, eight = (Engine(CONFIG, parameters(), batch_prompts=rows).generate(PROMPTS, sampling) for rows in (1, 8))
+    one, eight = (
+        Engine(CONFIG, parameters(), batch_prompts=rows).generate(PROMPTS, sampling) for rows in (1, 8)
+    )
     assert one == eight
 
 
@@ -56,7 +58,9 @@ def test_equal_prompts_get_different_draws(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("sampling", [Sampling(4, 1.0, top_k=1), Sampling(4, 1.0, top_p=1e-6)])
-def test_one_candidate_is_greedy_decoding(engine: Engine, greedy: list[list[int]], sampling: Sampling) -> None:
+def test_one_candidate_is_greedy_decoding(
+    engine: Engine, greedy: list[list[int]], sampling: Sampling
+) -> None:
     assert engine.generate(PROMPTS, sampling) == [answer[:4] for answer in greedy]
 
 

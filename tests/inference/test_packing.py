@@ -51,7 +51,9 @@ def test_every_token_of_every_request_is_read_once_after_what_precedes_it(pairs:
         assert len(group.prefix) <= prefix_bucket(len(group.prefix), LONGEST)
         for batch in pack(group, row, ROWS):
             assert batch.tokens.shape == (ROWS, row)
-            for slot, target, owner in zip(batch.pair_slot, batch.pair_target, batch.pair_request, strict=True):
+            for slot, target, owner in zip(
+                batch.pair_slot, batch.pair_target, batch.pair_request, strict=True
+            ):
                 if owner >= 0:
                     found[int(owner), seen_by(batch, group.prefix, int(slot)), int(target)] += 1
     wanted = Counter(
@@ -68,7 +70,8 @@ def test_equal_lists_give_equal_batches(pairs: list[tuple]) -> None:
     fitted = fitted_to(LONGEST, pairs)
     row = row_length(fitted, LONGEST)
     once, again = (
-        [batch for group in group_requests(list(fitted), row) for batch in pack(group, row, ROWS)] for _ in range(2)
+        [batch for group in group_requests(list(fitted), row) for batch in pack(group, row, ROWS)]
+        for _ in range(2)
     )
     for one, other in zip(once, again, strict=True):
         for name in vars(one):
@@ -76,7 +79,9 @@ def test_equal_lists_give_equal_batches(pairs: list[tuple]) -> None:
 
 
 @given(text, text, st.integers(1, 30))
-def test_fit_drops_as_little_as_it_must_from_the_left(context: tuple, continuation: tuple, longest: int) -> None:
+def test_fit_drops_as_little_as_it_must_from_the_left(
+    context: tuple, continuation: tuple, longest: int
+) -> None:
     if len(continuation) > longest:
         return
     short, dropped = fit(ScoreRequest(context, continuation), longest)

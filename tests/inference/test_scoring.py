@@ -39,7 +39,9 @@ def test_requests_that_share_worked_examples(engine: Engine) -> None:
     """Long enough that the prefix is computed once; some contexts are the prefix itself and a little more."""
     prefix = words(40)
     questions = [prefix + words(int(RNG.integers(1, 20))) for _ in range(15)]
-    requests = [ScoreRequest(question, words(int(RNG.integers(1, 12)))) for question in questions for _ in range(4)]
+    requests = [
+        ScoreRequest(question, words(int(RNG.integers(1, 12)))) for question in questions for _ in range(4)
+    ]
     RNG.shuffle(requests)
     check(engine, requests)
 
@@ -89,7 +91,11 @@ run = st.lists(token, min_size=1, max_size=30).map(tuple)
 
 
 @settings(max_examples=15, deadline=None)
-@given(run, st.lists(st.tuples(st.lists(token, max_size=20).map(tuple), run), min_size=1, max_size=30), st.integers(0, 3))
+@given(
+    run,
+    st.lists(st.tuples(st.lists(token, max_size=20).map(tuple), run), min_size=1, max_size=30),
+    st.integers(0, 3),
+)
 def test_any_list_of_requests(start: tuple[int, ...], parts: list[tuple], repeat: int) -> None:
     prefix = start * repeat
     requests = [ScoreRequest((0, *prefix, *context), continuation) for context, continuation in parts]

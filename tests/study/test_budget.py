@@ -13,7 +13,9 @@ from palmetto.study.budget import within_flops, within_minutes
 
 
 def spent(config: StudyConfig) -> float:
-    tokens = sum(config.training.batch_size.size(i) for i in range(config.training.steps)) * config.sequence_length
+    tokens = (
+        sum(config.training.batch_size.size(i) for i in range(config.training.steps)) * config.sequence_length
+    )
     return tokens * sum(flops_per_token(model).model for model in config.models)
 
 
@@ -29,11 +31,15 @@ def test_a_budget_is_spent_to_five_percent(flops: float) -> None:
 @given(st.floats(12.5, 24).map(lambda exponent: 10**exponent), st.floats(1, 1000))
 def test_more_budget_never_buys_a_smaller_family(flops: float, times: float) -> None:
     less, more = within_flops(starter(), flops), within_flops(starter(), flops * times)
-    assert [count_parameters(model) for model in more.models] >= [count_parameters(model) for model in less.models]
+    assert [count_parameters(model) for model in more.models] >= [
+        count_parameters(model) for model in less.models
+    ]
 
 
 def test_large_budgets_climb_the_ladder() -> None:
-    largest = [within_flops(starter(), 10.0**exponent).models[-1].name for exponent in (12.5, 15, 17, 19, 21, 26)]
+    largest = [
+        within_flops(starter(), 10.0**exponent).models[-1].name for exponent in (12.5, 15, 17, 19, 21, 26)
+    ]
     assert largest[0] == "palm_5m"
     assert largest[-1] == "palm_540b"
     assert len(set(largest)) >= 5
@@ -53,7 +59,7 @@ def test_too_little_is_refused_with_what_is_needed(flops: float) -> None:
 
 @pytest.mark.parametrize("flops", [-1e12, 0.0, float("nan"), float("inf")])
 def test_a_budget_that_is_no_amount_is_refused(flops: float) -> None:
-    with pytest.raises(PalmettoError, match="--flops .* is no budget"):
+    with pytest.raises(PalmettoError, match=r"--flops .* is no budget"):
         within_flops(starter(), flops)
-    with pytest.raises(PalmettoError, match="--minutes .* is no budget"):
+    with pytest.raises(PalmettoError, match=r"--minutes .* is no budget"):
         within_minutes(starter(), flops, Silent())

@@ -48,7 +48,9 @@ def pieces(tokens: np.ndarray, ids: set[int]) -> list[str]:
 
 
 @given(
-    st.lists(st.integers(0, 3), min_size=LENGTH, max_size=12 * LENGTH).map(lambda ids: ids[: len(ids) // LENGTH * LENGTH]),
+    st.lists(st.integers(0, 3), min_size=LENGTH, max_size=12 * LENGTH).map(
+        lambda ids: ids[: len(ids) // LENGTH * LENGTH]
+    ),
     st.data(),
 )
 def test_consumed_texts_are_the_documents_in_the_records_read(tokens: list[int], data: st.DataObject) -> None:

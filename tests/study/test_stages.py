@@ -52,7 +52,9 @@ def test_a_finished_stage_is_not_made_again(worker: Worker, tmp_path: Path, atom
     assert snapshot(tmp_path) == before
 
 
-def test_a_changed_field_is_named_with_both_values_and_nothing_is_touched(worker: Worker, tmp_path: Path) -> None:
+def test_a_changed_field_is_named_with_both_values_and_nothing_is_touched(
+    worker: Worker, tmp_path: Path
+) -> None:
     worker.run(tmp_path, worker.stage("text", seed=0, share=0.05))
     before = snapshot(tmp_path)
     with pytest.raises(StageConflictError) as caught:
@@ -129,7 +131,9 @@ def test_going_on_elsewhere_is_said(worker: Worker, tmp_path: Path) -> None:
     assert "threads 2 -> 8" in worker.said[0]
 
 
-def test_a_record_cut_off_while_it_was_written_does_not_stop_the_next_run(worker: Worker, tmp_path: Path) -> None:
+def test_a_record_cut_off_while_it_was_written_does_not_stop_the_next_run(
+    worker: Worker, tmp_path: Path
+) -> None:
     (tmp_path / "text").mkdir()
     (tmp_path / "text" / f".{RECORD}.partial").write_text("{")
     assert worker.run(tmp_path, worker.stage("text", atomic=False)) == [True]
@@ -155,10 +159,15 @@ def test_redo_moves_a_stage_and_what_follows_and_deletes_nothing(worker: Worker,
     worker.run(tmp_path, *stages)
     before = snapshot(tmp_path)
     moved = move_aside(tmp_path, stages, "words")
-    assert [str(path.relative_to(tmp_path)) for path in moved] == ["aside/1/words", "aside/1/models/a", "aside/1/pages"]
+    assert [str(path.relative_to(tmp_path)) for path in moved] == [
+        "aside/1/words",
+        "aside/1/models/a",
+        "aside/1/pages",
+    ]
     after = snapshot(tmp_path)
     assert sorted(after.values()) == sorted(before.values())
-    assert {name for name in before if name in after} == {f"{part}/{name}" for part in ("text", "other") for name in (RECORD, "made.txt")}
+    stayed = {"text/made.txt", f"text/{RECORD}", "other/made.txt", f"other/{RECORD}"}
+    assert {name for name in before if name in after} == stayed
     assert worker.run(tmp_path, *stages) == [False, True, True, True, False]
     assert move_aside(tmp_path, stages, "pages") == [tmp_path / "aside" / "2" / "pages"]
 
@@ -169,9 +178,10 @@ def test_redo_of_an_unknown_stage_lists_the_stages(worker: Worker, tmp_path: Pat
 
 
 def test_a_study_is_held_by_one_process_and_freed_afterwards(tmp_path: Path) -> None:
-    with locked(tmp_path / "study"), pytest.raises(PalmettoError, match="Another palmetto process"), locked(tmp_path / "study"):
+    study = tmp_path / "study"
+    with locked(study), pytest.raises(PalmettoError, match="Another palmetto process"), locked(study):
         pass
-    with locked(tmp_path / "study"):
+    with locked(study):
         pass
 
 

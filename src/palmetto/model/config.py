@@ -46,10 +46,27 @@ class ModelConfig:
     GPU, float32 on CPU."""
 
     def __post_init__(self) -> None:
-        for field in ("n_layers", "d_model", "n_heads", "head_dim", "vocab_size", "sequence_length"):
-            if getattr(self, field) < 1:
+        lengths = {
+            "n_layers": self.n_layers,
+            "d_model": self.d_model,
+            "n_heads": self.n_heads,
+            "head_dim": self.head_dim,
+            "vocab_size": self.vocab_size,
+            "sequence_length": self.sequence_length,
+        }
+        for field, length in lengths.items():
+            if length < 1:
                 raise PalmettoError(
-                    f"ModelConfig.{field} is {getattr(self, field)} for {self.name}; it must be at least 1."
+                    f"ModelConfig.{field} is {length} for {self.name}; it must be at least 1."
+                )
+        # A config may come from a file, where no type checker has seen these words.
+        for field, word, known in (
+            ("norm", self.norm, ("layernorm", "rmsnorm")),
+            ("compute_dtype", self.compute_dtype, ("auto", "float32", "bfloat16")),
+        ):
+            if word not in known:
+                raise PalmettoError(
+                    f"ModelConfig.{field} is {word!r} for {self.name}; it is one of {', '.join(known)}."
                 )
         if self.head_dim % 2:
             raise PalmettoError(

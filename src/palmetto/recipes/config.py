@@ -94,8 +94,11 @@ class StudyConfig:
         names = [model.name for model in self.models]
         if len(set(names)) != len(names):
             raise PalmettoError(f"StudyConfig.models has two models of one name: {', '.join(names)}.")
-        for field in ("vocab_size", "sequence_length"):
-            values = {getattr(model, field) for model in self.models}
+        shared = {
+            "vocab_size": {model.vocab_size for model in self.models},
+            "sequence_length": {model.sequence_length for model in self.models},
+        }
+        for field, values in shared.items():
             if len(values) > 1:
                 raise PalmettoError(
                     f"StudyConfig.models differ in {field} ({sorted(values)}); a family reads the same batches."

@@ -302,13 +302,13 @@ class StudyRun:
             )
         for model in config.models:
             folder, trained = f"models/{model.name}", f"train/{model.name}"
+            results, analyses = f"{folder}/results", f"{folder}/analyses"
+            evaluate, analyse = self.evaluate(model), self.analyse(model)
+            after = (trained, "tasks")
             stages += [
-                Stage(
-                    f"evaluate/{model.name}", f"{folder}/results", 1, evaluation, (trained, "tasks"),
-                    self.evaluate(model), atomic=False,
-                ),
-                Stage(f"analyse/{model.name}", f"{folder}/analyses", 1, per_size, (trained, "corpus"), self.analyse(model)),
-            ]  # fmt: skip
+                Stage(f"evaluate/{model.name}", results, 1, evaluation, after, evaluate, atomic=False),
+                Stage(f"analyse/{model.name}", analyses, 1, per_size, (trained, "corpus"), analyse),
+            ]
         evaluated = tuple(f"evaluate/{name}" for name in names)
         stages.append(
             Stage("compare", "analyses", 1, compared, (*evaluated, "corpus", "tasks"), self.compare)

@@ -46,11 +46,16 @@ class TrainingConfig:
     """Seeds the initial weights and the order of the records."""
 
     def __post_init__(self) -> None:
-        for field in ("steps", "epochs", "checkpoint_every", "keep_checkpoints", "evaluate_every"):
-            if getattr(self, field) < 1:
-                raise PalmettoError(
-                    f"TrainingConfig.{field} is {getattr(self, field)}; it must be at least 1."
-                )
+        counts = {
+            "steps": self.steps,
+            "epochs": self.epochs,
+            "checkpoint_every": self.checkpoint_every,
+            "keep_checkpoints": self.keep_checkpoints,
+            "evaluate_every": self.evaluate_every,
+        }
+        for field, count in counts.items():
+            if count < 1:
+                raise PalmettoError(f"TrainingConfig.{field} is {count}; it must be at least 1.")
 
     def sequences(self) -> int:
         """Return the sequences that all steps consume."""

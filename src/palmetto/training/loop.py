@@ -105,6 +105,12 @@ def train(
     batches = open_batches(training, records)
     mesh = make_mesh(training.mesh)
     check_divides(config, mesh)
+    ways = mesh.shape["pod"] * mesh.shape["data"]
+    if any(size % ways for size in training.batch_size.sizes):
+        raise PalmettoError(
+            f"training.batch_size.sizes {training.batch_size.sizes} are divided over {ways} devices (pod x data); make "
+            f"each a multiple of {ways}, or set training.mesh.data to a divisor of them."
+        )
     _claim(out, describe(config, training, records.manifest))
 
     flops = flops_per_token(config)
