@@ -1,5 +1,7 @@
 """Small stand-ins for an engine and a tokenizer, and for what evaluations leave in a model's folder."""
 
+import math
+
 from palmetto.common.files import write_json, write_json_lines
 
 
@@ -57,4 +59,9 @@ def write_result(model, task, shots, scores, **changes):
 def write_summary(model, bits_per_byte):
     """Write the part of a model's summary that the scaling analysis reads."""
     heldout = {"bits_per_byte": bits_per_byte, "ci_low": bits_per_byte - 0.1, "ci_high": bits_per_byte + 0.1}
+    # Three documents; the same number of bits is spread over their bytes, unevenly.
+    sizes = [100, 300, 600]
+    spread = [0.8, 1.1, 0.9833333333333333]
+    nats = [bits_per_byte * math.log(2) * size * share for size, share in zip(sizes, spread, strict=True)]
+    heldout |= {"document_bytes": sizes, "document_nats": nats}
     write_json(model / "summary.json", {"heldout": heldout})

@@ -7,7 +7,7 @@ from analysis_fakes import write_result, write_summary
 from palmetto.analysis.config import ScalingConfig
 from palmetto.analysis.scaling import discontinuity, project, scaling
 from palmetto.common.errors import PalmettoError
-from palmetto.common.files import read_json
+from palmetto.common.files import read_json, write_json
 
 CONFIG = ScalingConfig(n_samples=500)
 
@@ -98,6 +98,26 @@ def test_fewer_bits_than_projected_are_a_positive_discontinuity(tmp_path):
     assert bits["values"] == [2.5, 2.3, 2.0]
     assert bits["projection"] == pytest.approx(2.1)
     assert bits["discontinuity"] == pytest.approx(0.1)
+
+
+def test_bits_saved_are_paired_over_documents(tmp_path):
+    models = family(tmp_path, {("quiz", 0): (1, 2, 3)}, bits=(2.5, 2.3, 2.0))
+    bits = scaling(models, ["quiz"], CONFIG, tmp_path / "scaling.json")["bits_per_byte"]
+    ends = bits["paired"][-1]
+    assert (ends["small"], ends["large"]) == ("size0", "size2")
+    assert ends["difference"] == pytest.approx(0.5)
+    # Every document saves a fifth of its own bits, 0.8 to 1.1 of the mean, so no draw can give less or more.
+    assert 0.4 - 1e-9 <= ends["ci_low"] < ends["difference"] < ends["ci_high"] <= 0.55 + 1e-9
+
+
+def test_sizes_measured_on_other_documents_are_refused(tmp_path):
+    models = family(tmp_path, {("quiz", 0): (1, 2, 3)})
+    path = models[-1][2] / "summary.json"
+    summary = read_json(path)
+    summary["heldout"]["document_bytes"] = [1, 2, 3]
+    write_json(path, summary)
+    with pytest.raises(PalmettoError, match="different held-out documents"):
+        scaling(models, ["quiz"], CONFIG, tmp_path / "scaling.json")
 
 
 def test_sizes_are_ordered_by_parameters(tmp_path):

@@ -5,6 +5,7 @@ s2 + (s2 - s1) and the discontinuity is s3 - projection, in points of 100. It is
 bootstrap over the items' own s3 - 2 s2 + s1 is the paired bootstrap: the same items are drawn for all sizes.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from palmetto.analysis.config import ScalingConfig
 from palmetto.analysis.results import Result, find_results, read_result
 from palmetto.common.errors import PalmettoError
 from palmetto.common.files import read_json, write_json
-from palmetto.evaluation.statistics import bootstrap_interval, paired_bootstrap
+from palmetto.evaluation.statistics import bootstrap_interval, paired_bootstrap, ratio_bootstrap
 
 Model = tuple[str, int, Path]
 """Name, parameters and folder (`models/<size>`) of one size."""
@@ -64,7 +65,7 @@ def scaling(
         "sizes": [{"name": name, "parameters": parameters} for name, parameters, _ in family],
         "confidence": config.confidence,
         "tasks": rows,
-        "bits_per_byte": _bits_per_byte(family),
+        "bits_per_byte": _bits_per_byte(family, config),
         "share_over_10_points": _share_over(10, jumps),
         "share_over_20_points": _share_over(20, jumps),
     }
@@ -160,7 +161,7 @@ def _paired(
     }
 
 
-def _bits_per_byte(family: Sequence[Model]) -> dict[str, Any]:
+def _bits_per_byte(family: Sequence[Model], config: ScalingConfig) -> dict[str, Any]:
     found = [read_json(folder / "summary.json")["heldout"] for _, _, folder in family]
     values = [float(heldout["bits_per_byte"]) for heldout in found]
     jump = discontinuity(values)
@@ -169,4 +170,26 @@ def _bits_per_byte(family: Sequence[Model]) -> dict[str, Any]:
         "ci": [[heldout["ci_low"], heldout["ci_high"]] for heldout in found],
         "projection": project(values),
         "discontinuity": None if jump is None else -jump,
+        "paired": [
+            _paired_bits(family[small][0], family[large][0], found[small], found[large], config)
+            for small, large in _pairs(len(family))
+        ],
     }
+
+
+def _paired_bits(
+    small: str, large: str, a: dict[str, Any], b: dict[str, Any], config: ScalingConfig
+) -> dict[str, Any]:
+    """Return how many bits per byte the larger size saves, over the same documents: above zero is better."""
+    if a["document_bytes"] != b["document_bytes"]:
+        raise PalmettoError(
+            f"{small} and {large} were measured on different held-out documents; train them on one corpus with one "
+            "training.final_heldout_tokens."
+        )
+    saved = (np.array(a["document_nats"], np.float64) - np.array(b["document_nats"], np.float64)) / math.log(
+        2
+    )
+    sizes = np.array(a["document_bytes"], np.float64)
+    low, high = ratio_bootstrap(saved, sizes, config.confidence, config.n_samples, config.seed)
+    difference = float(saved.sum() / sizes.sum())
+    return {"small": small, "large": large, "difference": difference, "ci_low": low, "ci_high": high}

@@ -71,6 +71,37 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
+def ratio_bootstrap(
+    parts: Float[np.ndarray, " N"],
+    weights: Float[np.ndarray, " N"],
+    confidence: float,
+    n_samples: int,
+    seed: int,
+) -> tuple[float, float]:
+    """Return the percentile bootstrap interval of sum(parts) / sum(weights), both resampled together.
+
+    Bits per byte is such a ratio: documents are drawn, each with its loss and its bytes.
+
+    Args:
+        parts: numerator of each document.
+        weights: denominator of each document, above 0.
+        confidence: coverage aimed at, in (0, 1).
+        n_samples: resamples.
+        seed: seed of the resampling.
+
+    Raises:
+        ValueError: there are no documents, or `confidence` or `n_samples` is out of range.
+    """
+    _check(len(parts), confidence, n_samples)
+    generator = np.random.default_rng(seed)
+    ratios = []
+    for count in _portions(n_samples, len(parts)):
+        drawn = generator.integers(0, len(parts), (count, len(parts)))
+        ratios.append(parts[drawn].sum(axis=1) / weights[drawn].sum(axis=1))
+    low, high = np.quantile(np.concatenate(ratios), [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)
+
+
 def paired_bootstrap(
     a: Float[np.ndarray, " N"] | Integer[np.ndarray, " N"],
     b: Float[np.ndarray, " N"] | Integer[np.ndarray, " N"],

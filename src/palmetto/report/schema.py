@@ -207,6 +207,7 @@ class BitsScaling:
     ci: tuple[tuple[float, float], ...] = ()
     projection: float | None = None
     discontinuity: float | None = None
+    paired: tuple[Paired, ...] = ()
 
 
 @dataclass(frozen=True)

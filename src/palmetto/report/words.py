@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from palmetto.report import numbers
-from palmetto.report.schema import MatchRate, Paired, Size, Study, TaskScaling
+from palmetto.report.schema import BitsScaling, MatchRate, Paired, Size, Study, TaskScaling
 
 BEYOND, WITHIN, BELOW = "larger size ahead", "within the interval", "smaller size ahead"
 
@@ -127,6 +127,7 @@ def _bits(study: Study) -> Point | None:
             "Prediction",
             f"Held-out text costs {_label(small)} {numbers.fixed(first.bits_per_byte)} bits per byte.",
         )
+    bits = study.scaling.bits_per_byte if study.scaling else None
     change = last.bits_per_byte - first.bits_per_byte
     direction = "fell" if change < 0 else "rose"
     apart = last.ci_high < first.ci_low or first.ci_high < last.ci_low
@@ -134,9 +135,8 @@ def _bits(study: Study) -> Point | None:
         f"Held-out bits per byte {direction} from {numbers.fixed(first.bits_per_byte)} ({_label(small)}) to "
         f"{numbers.fixed(last.bits_per_byte)} ({_label(large)}), "
         f"{numbers.percent(abs(change) / first.bits_per_byte, 0)} {'less' if change < 0 else 'more'}; "
-        f"the two intervals {'do not overlap' if apart else 'overlap'}."
+        f"{_saving(bits, small.name, large.name, apart)}."
     )
-    bits = study.scaling.bits_per_byte if study.scaling else None
     if bits and bits.projection is not None:
         gap = last.bits_per_byte - bits.projection
         side = "above" if gap > 0 else "below"
@@ -146,6 +146,18 @@ def _bits(study: Study) -> Point | None:
             f"its step bought {'less' if gap > 0 else 'more'} than the step before."
         )
     return Point("Prediction", text)
+
+
+def _saving(bits: BitsScaling | None, small: str, large: str, apart: bool) -> str:
+    """Return how sure the difference is: paired over documents where that was measured, else by the intervals."""
+    for pair in bits.paired if bits else ():
+        if (pair.small, pair.large) == (small, large):
+            sure = "beyond chance" if pair.ci_low > 0 or pair.ci_high < 0 else "which may be chance"
+            return (
+                f"over the same documents it saves {numbers.fixed(pair.difference)} "
+                f"[{numbers.fixed(pair.ci_low)}, {numbers.fixed(pair.ci_high)}], {sure}"
+            )
+    return f"the two intervals {'do not overlap' if apart else 'overlap'}"
 
 
 def _tasks(study: Study) -> Point | None:

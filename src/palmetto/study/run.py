@@ -166,17 +166,17 @@ class StudyRun:
 
     def _heldout(self, losses: Any) -> dict[str, Any]:
         """Return bits per byte with its interval: documents are resampled, as a ratio of sums."""
+        from palmetto.evaluation.statistics import ratio_bootstrap
+
         evaluation = self.config.evaluation
-        draws = np.random.default_rng(evaluation.seed).integers(
-            0, len(losses.bytes), (evaluation.bootstrap_samples, len(losses.bytes))
+        bits, sizes = losses.nats / math.log(2), losses.bytes.astype(np.float64)
+        low, high = ratio_bootstrap(
+            bits, sizes, evaluation.confidence, evaluation.bootstrap_samples, evaluation.seed
         )
-        ratios = losses.nats[draws].sum(axis=1) / (math.log(2) * losses.bytes[draws].sum(axis=1))
-        tail = (1 - evaluation.confidence) / 2
-        low, high = np.quantile(ratios, [tail, 1 - tail])
         return {
             "bits_per_byte": losses.bits_per_byte,
-            "ci_low": float(low),
-            "ci_high": float(high),
+            "ci_low": low,
+            "ci_high": high,
             "tokens": losses.tokens,
             "bytes": int(losses.bytes.sum()),
             "documents": len(losses.bytes),
