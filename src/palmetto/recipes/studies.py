@@ -86,7 +86,12 @@ def study_recipe(name: str) -> StudyConfig:
     recipe = vars(module).get(function)
     if not callable(recipe):
         raise PalmettoError(f"{path} has no function {function!r}; define `def {function}() -> StudyConfig`.")
-    config = recipe()
+    try:
+        config = recipe()
+    except PalmettoError:
+        raise
+    except Exception as error:
+        raise PalmettoError(f"{path}:{function} fails: {type(error).__name__}: {error}") from error
     if not isinstance(config, StudyConfig):
         raise PalmettoError(
             f"{path}:{function} returns {type(config).__name__}; it must return a StudyConfig."

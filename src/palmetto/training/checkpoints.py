@@ -5,7 +5,9 @@ size and SHA-256 of every file, and its own. Without a manifest it does not coun
 removed. Orbax notices missing bytes but not changed ones, so a restore verifies the manifest first.
 """
 
+import errno
 import logging
+import os
 import shutil
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -18,9 +20,14 @@ import orbax.checkpoint as ocp
 from palmetto.common.errors import PalmettoError
 from palmetto.common.files import hash_json, read_json, sha256_file, write_json
 
-logging.getLogger("absl").setLevel(logging.ERROR)
+# What Orbax logs of a failed save comes to the user as one sentence instead.
+for _name in ("absl", "asyncio"):
+    logging.getLogger(_name).setLevel(logging.CRITICAL)
 
 _MANIFEST = "manifest.json"
+# Per cent of the state's bytes, and bytes besides, that a checkpoint may take on disk before old ones are removed.
+_ROOM = 110
+_ROOM_FIXED = 1 << 18
 FORMAT = 1
 
 
@@ -71,12 +78,23 @@ class Checkpoints:
         )
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            self._check_room(folder, state)
             # A step saved again, as after a rewind, does not count until its new files are whole.
             (folder / _MANIFEST).unlink(missing_ok=True)
             self._orbax.save(folder / "state", args=arguments, force=True)
         except (OSError, ValueError, RuntimeError) as error:
             raise _save_failed(folder, error) from error
         self._pending = self._thread.submit(self._commit, folder, step, extra or {})
+
+    @staticmethod
+    def _check_room(folder: Path, state: Any) -> None:
+        """Refuse a save the disk has no room for, before Orbax's threads meet the end of it one by one."""
+        needed = sum(leaf.nbytes for leaf in jax.tree.leaves(state)) * _ROOM // 100 + _ROOM_FIXED
+        free = shutil.disk_usage(folder).free
+        if free < needed:
+            raise OSError(
+                errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}: {free:,} bytes free, {needed:,} needed"
+            )
 
     def wait(self) -> None:
         """Wait until the save under way is committed.

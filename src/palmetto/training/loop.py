@@ -175,9 +175,10 @@ def _claim(out: Path, described: dict[str, Any]) -> None:
     # Through JSON and back: a tuple in the config is a list in the file.
     if path.exists() and canonical_json(read_json(path)) != canonical_json(described):
         raise PalmettoError(f"{path} describes another run; choose another folder, or move this one away.")
+    if not (out / "skipped_batches.json").exists():
+        write_json(out / "skipped_batches.json", [])
     if not path.exists():
         write_json(path, described)
-        write_json(out / "skipped_batches.json", [])
 
 
 def _facts(

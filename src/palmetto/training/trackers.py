@@ -1,6 +1,9 @@
 """Where metrics go. `metrics.jsonl` is the truth, one row a step; TensorBoard events are written beside it."""
 
 import json
+import os
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -35,7 +38,8 @@ class JsonLines:
         Raises:
             PalmettoError: the rows before it are not all there.
         """
-        kept = self._path.read_bytes().splitlines(keepends=True)[:step] if self._path.exists() else []
+        lines = self._path.read_bytes().splitlines(keepends=True) if self._path.exists() else []
+        kept = [line for line in lines if line.endswith(b"\n")][:step]
         if len(kept) != step or (kept and json.loads(kept[-1])["step"] != step):
             raise PalmettoError(
                 f"{self._path} lacks rows before step {step}, where training would go on; restore the file, or "
@@ -59,30 +63,49 @@ class JsonLines:
 
 
 class TensorBoard:
-    """TensorBoard events under `tensorboard/`; steps that are trained again replace what was logged of them."""
+    """TensorBoard events under `tensorboard/`; steps that are trained again replace what was logged of them.
+
+    Events are written by the calling thread: tensorboardX's queue would block training for good once its own thread
+    had met a full disk.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def begin(self, step: int) -> None:
         """Open a new event file that overrides events after `step`."""
-        from tensorboardX import SummaryWriter
+        from tensorboardX.event_file_writer import EventsWriter
+        from tensorboardX.proto.event_pb2 import Event, SessionLog
 
-        self._writer = SummaryWriter(str(self._folder), purge_step=step + 1 if step else None)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        # Files are named by the second; two starts within one must not meet.
+        self._writer = EventsWriter(str(self._folder / "events"), f".{os.getpid()}")
+        if step:
+            log = SessionLog(status=SessionLog.START)
+            self._writer.write_event(Event(wall_time=time.time(), step=step + 1, session_log=log))
 
     def log(self, row: dict[str, Any]) -> None:
         """Write every number of the row as a scalar; groups become prefixes."""
+        from tensorboardX.proto.event_pb2 import Event
+        from tensorboardX.summary import scalar
+
         for name, value in row.items():
-            if isinstance(value, dict):
-                for part, number in value.items():
-                    self._writer.add_scalar(f"{name}/{part}", number, row["step"])
-            elif name != "step":
-                self._writer.add_scalar(name, value, row["step"])
+            if name == "step":
+                continue
+            parts = value.items() if isinstance(value, dict) else [("", value)]
+            for part, number in parts:
+                summary = scalar(f"{name}/{part}" if part else name, number)
+                self._writer.write_event(Event(wall_time=time.time(), step=row["step"], summary=summary))
+        self.flush()
 
     def flush(self) -> None:
         """Write buffered events."""
         self._writer.flush()
 
     def close(self) -> None:
-        """Close the event file."""
-        self._writer.close()
+        """Close the event file.
+
+        A full disk is met by whatever writes next, which says so; here it would only hide that error.
+        """
+        with suppress(OSError):
+            self._writer.close()
