@@ -77,15 +77,20 @@ def within_minutes(config: StudyConfig, minutes: float, reporter: Reporter) -> S
 
     if not 0 < minutes < math.inf:
         raise PalmettoError(f"--minutes {minutes:g} is no budget; give a positive number, such as 30.")
-    chosen = None
+    chosen, fastest = None, math.inf
     for models in _families():
-        if chosen is not None and sum(map(state_bytes, models[-1:])) > memory_bytes() // 4:
+        if chosen is not None and state_bytes(models[-1]) > memory_bytes() // 4:
+            break
+        least_flops = TOKENS_PER_PARAMETER * count_parameters(models[-1]) * flops_per_token(models[-1]).model
+        # A larger model runs at no more than twice the rate of the last; what cannot fit is not worth measuring.
+        if least_flops > 2 * fastest * 60 * minutes:
             break
         trial = _fitted(config, models, TOKENS_PER_PARAMETER * count_parameters(models[-1]))
         reporter.say(f"measuring {', '.join(model.name for model in models)}")
         plans = [plan_size(model, trial) for model in models]
         around = fixed_seconds(trial) + sum(plan.evaluate_seconds + plan.compile_seconds for plan in plans)
         training = sum(plan.train_seconds - plan.compile_seconds for plan in plans)
+        fastest = plans[-1].flops / plans[-1].train_seconds
         # Nine tenths: the estimate must not run over on a machine that slows down a little.
         share = (0.9 * minutes * 60 - around) / training
         enough = share >= 1.0
