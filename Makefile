@@ -39,7 +39,7 @@ study: $(VENV)/.installed
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n 2 $(ARGS)
 
-drills: $(VENV)/.installed-test
+drills: $(VENV)/.installed-drills
 	$(BIN)/python -m pytest drills -v -rs --durations=0 $(ARGS)
 
 lint: $(VENV)/.installed-dev
@@ -67,10 +67,15 @@ $(VENV)/.installed-test: $(REQUIREMENTS) | $(BIN)/python
 	@$(INSTALL) -e '.[test]'
 	@touch $(VENV)/.installed $@
 
+$(VENV)/.installed-drills: $(REQUIREMENTS) | $(BIN)/python
+	@echo "Installing Palmetto and what its drills need, PyTorch among it, into $(VENV) (some minutes the first time)"
+	@$(INSTALL) -e '.[drills]'
+	@touch $(VENV)/.installed $(VENV)/.installed-test $@
+
 $(VENV)/.installed-dev: $(REQUIREMENTS) | $(BIN)/python
 	@echo "Installing Palmetto and what its developers need into $(VENV) (some minutes the first time)"
 	@$(INSTALL) -e '.[dev]'
-	@touch $(VENV)/.installed $(VENV)/.installed-test $@
+	@touch $(VENV)/.installed $(VENV)/.installed-test $(VENV)/.installed-drills $@
 
 # A name on PATH is no proof: a version manager's shim may fail when run, and Debian's python3 may lack venv.
 $(BIN)/python:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from palmetto import cli
+from palmetto.cli import main as cli
 from palmetto.common.errors import PalmettoError, StageConflictError
 
 

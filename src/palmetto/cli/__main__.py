@@ -1,0 +1,5 @@
+"""`python -m palmetto.cli` is `palmetto`."""
+
+from palmetto.cli.main import main
+
+main()
