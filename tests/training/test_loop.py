@@ -16,15 +16,16 @@ from hypothesis import strategies as st
 from palmetto.common.errors import PalmettoError
 from palmetto.common.files import read_json, read_json_lines, write_json, write_json_lines
 from palmetto.common.progress import Silent
-from palmetto.corpus.records import PackedRecords
 from palmetto.model.config import ModelConfig
 from palmetto.model.forward import forward
 from palmetto.model.spec import Parameters, initialise
 from palmetto.training.config import TrainingConfig
 from palmetto.training.heldout import HeldoutText
-from palmetto.training.loop import Trained, open_batches, train
+from palmetto.training.data import TrainingData, open_batches
+from palmetto.training.loop import Trained, train
 from palmetto.training.optimizer import OptimizerConfig
 from palmetto.training.schedules import BatchSize, LearningRate
+from palmetto.training.spikes import SpikeConfig
 from palmetto.training.trackers import JsonLines
 
 MODEL = ModelConfig("tiny", n_layers=1, d_model=8, n_heads=1, head_dim=8, vocab_size=30, sequence_length=16)
@@ -34,6 +35,7 @@ RUN = TrainingConfig(
     optimizer=OptimizerConfig(learning_rate=LearningRate(plateau_steps=3)),
     checkpoint_every=3,
     evaluate_every=2,
+    spikes=SpikeConfig(rewind=2, skip=8, window=5),
 )
 EOD = 0
 DOCUMENTS = [("a", 20, 31), ("b", 40, 77), ("c", 7, 9), ("d", 33, 60)]  # id, tokens with [eod], bytes
@@ -75,13 +77,13 @@ def look(parameters: Parameters) -> dict[str, Any]:
 
 
 def run(corpus: Path, out: Path, evaluate: Callable[[Parameters], dict[str, Any]] = look) -> Trained:
-    return train(MODEL, RUN, corpus, out, evaluate, Silent())
+    return train(MODEL, RUN, TrainingData.packed([corpus]), out, evaluate, Silent())
 
 
 def rows(out: Path) -> list[dict[str, Any]]:
     found = list(read_json_lines(out / "metrics.jsonl"))
     for row in found:
-        assert set(row.pop("timing")) == {"seconds", "tokens_per_second", "mfu"}
+        assert set(row.pop("timing")) == {"seconds", "tokens_per_second", "mfu", "checkpoint_seconds"}
     return found
 
 
@@ -146,15 +148,16 @@ def test_there_is_one_row_a_step_with_tokens_counted(straight: tuple[Path, Train
     assert straight[1].facts["final_loss"] == found[-1]["loss"]
 
 
-def test_only_the_newest_checkpoints_stay(straight: tuple[Path, Trained]) -> None:
+def test_the_newest_checkpoints_stay_and_those_a_rewind_may_want(straight: tuple[Path, Trained]) -> None:
+    """A rewind reaches 2 + 3 + 1 steps before step 10; the newest checkpoint that old is of step 3."""
     folders = (straight[0] / "checkpoints").iterdir()
-    assert sorted(int(path.name) for path in folders if path.name.isdigit()) == [9, 10]
+    assert sorted(int(path.name) for path in folders if path.name.isdigit()) == [3, 6, 9, 10]
 
 
 def test_the_folder_of_another_run_is_refused(corpus: Path, straight: tuple[Path, Trained]) -> None:
     other = TrainingConfig(**{**vars(RUN), "steps": 11})
-    with pytest.raises(PalmettoError, match="describes another run"):
-        train(MODEL, other, corpus, straight[0], look, Silent())
+    with pytest.raises(PalmettoError, match=r"describes another run \(different: training\)"):
+        train(MODEL, other, TrainingData.packed([corpus]), straight[0], look, Silent())
 
 
 def test_a_claim_that_was_interrupted_is_made_whole(
@@ -167,7 +170,7 @@ def test_a_claim_that_was_interrupted_is_made_whole(
 
 
 def test_too_little_text_is_an_error_with_the_remedy(corpus: Path) -> None:
-    records = PackedRecords(corpus, "train")
+    records = TrainingData.packed([corpus])
     long = TrainingConfig(steps=41, batch_size=BatchSize(sizes=(2,)))
     with pytest.raises(PalmettoError, match=r"82 records .* holds 40 .*training\.steps to 20 or fewer"):
         open_batches(long, records)
@@ -181,8 +184,8 @@ def test_a_loss_that_is_not_finite_stops_the_run(corpus: Path, tmp_path: Path) -
     with pytest.raises(PalmettoError, match="not finite; earlier checkpoints are intact"):
         train(
             MODEL,
-            TrainingConfig(**{**vars(RUN), "optimizer": wild}),
-            corpus,
+            TrainingConfig(**{**vars(RUN), "optimizer": wild, "spikes": SpikeConfig(enabled=False)}),
+            TrainingData.packed([corpus]),
             tmp_path / "wild",
             look,
             Silent(),

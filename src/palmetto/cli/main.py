@@ -35,7 +35,7 @@ Command = (
 
 def _before_jax() -> None:
     """Fix what decides bits and noise; JAX reads it once, at its start."""
-    from palmetto.study.hardware import usable_cores
+    from palmetto.training.environment import usable_cores
 
     os.environ.setdefault("NPROC", str(usable_cores()))
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

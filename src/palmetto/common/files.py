@@ -6,6 +6,7 @@ A reader therefore never meets half a file, whatever moment a run was killed at.
 import gzip
 import hashlib
 import json
+import math
 import os
 import shutil
 import zlib
@@ -36,6 +37,15 @@ def sha256_file(path: Path) -> str:
 def canonical_json(value: Any) -> str:
     """Return JSON with sorted keys and no spare blanks: equal values give equal text."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def finite(value: Any) -> Any:
+    """Return a JSON value in which numbers that are not finite are the words `nan` and `inf`: JSON has none."""
+    if isinstance(value, dict):
+        return {name: finite(part) for name, part in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value
 
 
 def hash_json(value: Any) -> str:

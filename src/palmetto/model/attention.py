@@ -1,11 +1,25 @@
 """Multi-query attention (paper, section 2): many query heads over one head of keys and values.
 
-`B` batch, `S` query positions, `T` key positions, `H` heads, `Q` head size.
+`B` batch, `S` query positions, `T` key positions, `H` heads, `Q` head size. `causal_attention` gives training the
+implementation it asks for; inference, whose masks are not plainly causal, calls `multi_query_attention`.
 """
+
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import PartitionSpec
 from jaxtyping import Array, Bool, Float
+
+from palmetto.model.cudnn_attention import cudnn_attention
+from palmetto.model.execution import Attention
+from palmetto.model.tpu_attention import tpu_attention
+
+Attend = Callable[[Array, Array, Array], Array]
+"""(query [B S H Q], key [B S Q], value [B S Q]) -> mixed values [B S H Q]."""
+
+HEADS_AXIS = "model"
+"""Mesh axis that heads are divided over (`palmetto.sharding`); the others divide the batch."""
 
 
 def multi_query_attention(
@@ -32,3 +46,32 @@ def multi_query_attention(
 def causal_mask(length: int) -> Bool[Array, "1 S S"]:
     """Return the mask under which each position sees itself and those before it."""
     return jnp.tril(jnp.ones((length, length), bool))[None]
+
+
+def causal_attention(implementation: Attention) -> Attend:
+    """Return causal attention by the named implementation; all agree to rounding."""
+    if implementation == "xla":
+        return lambda query, key, value: multi_query_attention(query, key, value, causal_mask(query.shape[1]))
+    return _on_each_device(cudnn_attention if implementation == "cudnn" else tpu_attention)
+
+
+def _on_each_device(kernel: Attend) -> Attend:
+    """Give each device its own sequences and heads when a mesh is set (`jax.set_mesh`).
+
+    The compiler cannot divide a kernel written by hand, nor cuDNN's when keys and values are not divided as the
+    queries are; with a single key head they are not.
+    """
+
+    def attend(query: Array, key: Array, value: Array) -> Array:
+        mesh = jax.sharding.get_abstract_mesh()
+        if mesh.empty or mesh.size == 1:
+            return kernel(query, key, value)
+        batch = tuple(axis for axis in mesh.axis_names if axis != HEADS_AXIS)
+        heads = HEADS_AXIS if HEADS_AXIS in mesh.axis_names else None
+        queries, shared = PartitionSpec(batch, None, heads), PartitionSpec(batch)
+        divided = jax.shard_map(
+            kernel, mesh=mesh, in_specs=(queries, shared, shared), out_specs=queries, check_vma=False
+        )
+        return divided(query, key, value)
+
+    return attend

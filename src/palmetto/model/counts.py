@@ -2,14 +2,10 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 from palmetto.model.config import ModelConfig
+from palmetto.model.execution import Rematerialisation
 from palmetto.model.spec import ParameterSpec, named_parameters, parameter_specs
-
-Rematerialisation = Literal["none", "attention", "full"]
-"""What the backward pass computes again: nothing; self-attention (8B, 62B); or, as the 540B did, all of attention
-and three quarters of the rest (appendix B)."""
 
 
 def count_parameters(config: ModelConfig) -> int:

@@ -6,29 +6,25 @@ look at (the causal past, a cache, a packed tree of requests).
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Key
 
-from palmetto.model.attention import causal_mask, multi_query_attention
+from palmetto.model.attention import Attend as Attend  # noqa: PLC0414 (callers of `run_blocks` find it here)
+from palmetto.model.attention import causal_attention
 from palmetto.model.config import ModelConfig
+from palmetto.model.execution import ExecutionConfig, resolve_attention, resolve_dtype
 from palmetto.model.spec import Blocks, Parameters
 
-Attend = Callable[[Array, Array, Array], Array]
-"""(query [B S H Q], key [B S Q], value [B S Q]) -> mixed values [B S H Q]."""
+PLAIN = ExecutionConfig()
+"""Nothing computed twice, nothing dropped, the attention that runs here."""
 
 # Below this depth an unrolled program runs faster than a loop and compiles in a few seconds; above it, compile
 # time would grow with depth.
 _UNROLL_UP_TO = 8
-
-
-def resolve_dtype(config: ModelConfig) -> jnp.dtype:
-    """Return the type of the matrix products on the devices in use."""
-    if config.compute_dtype == "auto":
-        return jnp.dtype(jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16)
-    return jnp.dtype(config.compute_dtype)
 
 
 def normalise(x: Float[Array, "*A D"], config: ModelConfig) -> Float[Array, "*A D"]:
@@ -65,18 +61,18 @@ def rotate(
     return turned.astype(x.dtype)
 
 
-def block(
+def block_output(
     x: Float[Array, "B S D"],
     weights: Blocks,
     angles: tuple[Array, Array],
     attend: Attend,
     config: ModelConfig,
 ) -> tuple[Float[Array, "B S D"], tuple[Array, Array]]:
-    """Apply one parallel block; `weights` holds one layer, without the leading axis.
+    """Return what one parallel block adds to the residual stream; `weights` holds one layer, without its axis.
 
     Batch and sequence are flattened so that every kernel is one 2-D product: on CPU the gradient of a product with
-    two contracted axes runs at half the speed (docs/log.md). Returns the new residual stream and this layer's keys
-    and values [B, S, Q], for a cache to keep.
+    two contracted axes runs at half the speed (docs/log.md). Also returns this layer's keys and values [B, S, Q],
+    for a cache to keep.
     """
     B, S, D = x.shape
     H, Q = config.n_heads, config.head_dim
@@ -95,7 +91,7 @@ def block(
 
     gate, up = h @ weights.w_gate.astype(dtype), h @ weights.w_up.astype(dtype)
     mlp = (jax.nn.silu(gate) * up) @ weights.w_down.astype(dtype)
-    return x + (attention + mlp).reshape(B, S, D), (key, value)
+    return (attention + mlp).reshape(B, S, D), (key, value)
 
 
 def run_blocks(
@@ -115,9 +111,23 @@ def run_blocks(
 
     def step(x: Array, layer: tuple[Blocks, Any]) -> tuple[Array, tuple[Array, Array]]:
         weights, extra = layer
-        return block(x, weights, angles, make_attend(extra), config)
+        added, kept = block_output(x, weights, angles, make_attend(extra), config)
+        return x + added, kept
 
-    return jax.lax.scan(step, x, (blocks, per_layer), unroll=config.n_layers <= _UNROLL_UP_TO)
+    return jax.lax.scan(step, x, (blocks, per_layer), unroll=_unrolls(config))
+
+
+def _unrolls(config: ModelConfig) -> bool:
+    return config.n_layers <= _UNROLL_UP_TO
+
+
+def drop(x: Float[Array, "B S D"], key: Key[Array, ""], rate: float) -> Float[Array, "B S D"]:
+    """Zero a share `rate` of the features and scale the others up, so that the expectation stays.
+
+    As T5X does, a sequence draws one mask for all of its positions.
+    """
+    kept = jax.random.bernoulli(key, 1.0 - rate, (x.shape[0], 1, x.shape[2]))
+    return jnp.where(kept, x / (1.0 - rate), 0.0)
 
 
 def embed(parameters: Parameters, tokens: Int[Array, "B S"]) -> Float[Array, "B S D"]:
@@ -126,18 +136,47 @@ def embed(parameters: Parameters, tokens: Int[Array, "B S"]) -> Float[Array, "B 
 
 
 def hidden_states(
-    parameters: Parameters, tokens: Int[Array, "B S"], config: ModelConfig
+    parameters: Parameters,
+    tokens: Int[Array, "B S"],
+    config: ModelConfig,
+    execution: ExecutionConfig = PLAIN,
+    dropout_key: Key[Array, ""] | None = None,
 ) -> Float[Array, "B S D"]:
-    """Return the normalised states before the output matrix, each position seeing its causal past."""
-    S = tokens.shape[1]
-    mask = causal_mask(S)
+    """Return the normalised states before the output matrix, each position seeing its causal past.
 
-    def attend(query: Array, key: Array, value: Array) -> Array:
-        return multi_query_attention(query, key, value, mask)
+    Args:
+        parameters: the weights.
+        tokens: token ids.
+        config: the model.
+        execution: how to compute. An attention implementation named here is taken at its word, so that a program
+            may be compiled for a machine that is not this one; `resolve_attention` says whether it runs on this one.
+        dropout_key: seeds `execution.dropout`, on the embedded tokens and on what each block adds; without a key
+            nothing is dropped.
+    """
+    chosen = resolve_attention(execution, config) if execution.attention == "auto" else execution.attention
+    attend = causal_attention(chosen)
+    unrolled = _unrolls(config)
+    # In one loop body forward and backward meet, and the compiler would merge what is computed twice; in two loops
+    # it cannot, and the barriers against merging would only cost time.
+    recompute = partial(jax.checkpoint, prevent_cse=unrolled)
+    if execution.rematerialisation == "attention" and chosen == "xla":  # the kernels recompute by themselves
+        attend = recompute(attend)
+    angles = rotary_angles(jnp.arange(tokens.shape[1])[None], config)
+    key = dropout_key if execution.dropout > 0.0 else None
 
-    x, _ = run_blocks(
-        embed(parameters, tokens), parameters.blocks, jnp.arange(S)[None], config, lambda _: attend
-    )
+    def step(x: Array, layer: tuple[Array, Blocks]) -> tuple[Array, None]:
+        number, weights = layer
+        added, _ = block_output(x, weights, angles, attend, config)
+        if key is not None:
+            added = drop(added, jax.random.fold_in(key, number), execution.dropout)
+        return x + added, None
+
+    x = embed(parameters, tokens)
+    if key is not None:
+        x = drop(x, jax.random.fold_in(key, config.n_layers), execution.dropout)
+    if execution.rematerialisation == "full":
+        step = recompute(step)
+    x, _ = jax.lax.scan(step, x, (jnp.arange(config.n_layers), parameters.blocks), unroll=unrolled)
     return normalise(x, config)
 
 
@@ -151,6 +190,11 @@ def output_logits(
     return logits.reshape(*hidden.shape[:-1], config.vocab_size) * (config.d_model**-0.5)
 
 
-def forward(parameters: Parameters, tokens: Int[Array, "B S"], config: ModelConfig) -> Float[Array, "B S V"]:
+def forward(
+    parameters: Parameters,
+    tokens: Int[Array, "B S"],
+    config: ModelConfig,
+    execution: ExecutionConfig = PLAIN,
+) -> Float[Array, "B S V"]:
     """Return the logits of every position."""
-    return output_logits(parameters, hidden_states(parameters, tokens, config), config)
+    return output_logits(parameters, hidden_states(parameters, tokens, config, execution), config)

@@ -12,6 +12,7 @@ from palmetto.tokenizer.config import TokenizerConfig
 from palmetto.training.config import TrainingConfig
 from palmetto.training.optimizer import OptimizerConfig
 from palmetto.training.schedules import BatchSize, LearningRate
+from palmetto.training.spikes import SpikeConfig
 
 
 def scaled_training(steps: int, sequences: int) -> TrainingConfig:
@@ -25,6 +26,7 @@ def scaled_training(steps: int, sequences: int) -> TrainingConfig:
     """
     starts = (0, round(steps * 50 / 255), round(steps * 115 / 255))
     sizes = (sequences // 4, sequences // 2, sequences)
+    every = max(1, min(25, steps // 4))
     small = sizes[0] < 1 or len(set(starts)) < len(starts)
     return TrainingConfig(
         steps=steps,
@@ -32,7 +34,9 @@ def scaled_training(steps: int, sequences: int) -> TrainingConfig:
         optimizer=OptimizerConfig(
             learning_rate=LearningRate(peak=1e-1, plateau_steps=max(1, round(steps * 10 / 255)))
         ),
-        checkpoint_every=max(1, min(25, steps // 4)),
+        checkpoint_every=every,
+        # The paper's 100 and 400 are for checkpoints about 100 steps apart.
+        spikes=SpikeConfig(rewind=every, skip=4 * every, window=max(10, min(100, steps // 10))),
         evaluate_every=max(1, steps // 5),
     )
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from palmetto.study.hardware import describe_hardware, describe_versions, memory_bytes, threads, usable_cores
+from palmetto.study.hardware import describe_hardware, describe_versions, memory_bytes
+from palmetto.training.environment import threads, usable_cores
 
 _EXTRAS = {
     "test": ("pytest", "hypothesis", "selenium"),

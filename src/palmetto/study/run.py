@@ -15,9 +15,10 @@ from palmetto.common.progress import Reporter
 from palmetto.model.config import ModelConfig
 from palmetto.model.spec import Parameters
 from palmetto.recipes.config import StudyConfig
-from palmetto.study.hardware import describe_hardware, describe_versions, environment, peak_memory_bytes
+from palmetto.study.hardware import describe_hardware, describe_versions, peak_memory_bytes
 from palmetto.study.sources import fingerprint
 from palmetto.study.stages import Ledger, Stage, locked, move_aside, run_stage
+from palmetto.training.environment import environment
 
 
 def flatten(prefix: str, value: Any) -> dict[str, Any]:
@@ -61,13 +62,24 @@ class StudyRun:
         return list(read_json(self.study / "tasks" / "manifest.json")["tasks"])
 
     @cached_property
-    def consumed(self) -> np.ndarray:
-        """Ids of the records that training reads, in reading order; the same for every size."""
-        from palmetto.corpus.records import PackedRecords
-        from palmetto.training.loop import open_batches
+    def data(self) -> Any:
+        """The packed training records."""
+        from palmetto.training.data import TrainingData
 
-        records = PackedRecords(self.study / "corpus", "train")
-        return open_batches(self.config.training, records).consumed(self.config.training.steps)
+        return TrainingData.packed([self.study / "corpus"])
+
+    @cached_property
+    def consumed(self) -> list[np.ndarray]:
+        """Ids of the records that each size read, in reading order: equal, but for a size that left batches out."""
+        from palmetto.training.data import open_batches
+        from palmetto.training.rewinds import Rewinds
+
+        training, read = self.config.training, []
+        for model in self.config.models:
+            skipped = Rewinds(self.study / "models" / model.name).ranges()
+            # A study has one source, so the record says it all.
+            read.append(open_batches(training, self.data, skipped=skipped).consumed(training.steps)[:, 1])
+        return read
 
     @cached_property
     def spans(self) -> Any:
@@ -76,7 +88,10 @@ class StudyRun:
         from palmetto.corpus.records import PackedRecords
 
         corpus = self.study / "corpus"
-        train = PackedRecords(corpus, "train").array[self.consumed]
+        # Every size is asked of what all of them read.
+        first, *others = self.consumed
+        shared = first[np.all([np.isin(first, other) for other in others], axis=0)] if others else first
+        train = PackedRecords(corpus, "train").array[shared]
         heldout = PackedRecords(corpus, "heldout").array
         return choose_spans(train, heldout, self.config.memorisation, self.reporter)
 
@@ -99,14 +114,13 @@ class StudyRun:
     def corpus(self, out: Path) -> dict[str, Any]:
         """Pack both splits into records; too little text for the training is told here, before any training."""
         from palmetto.corpus.pack import pack_corpus
-        from palmetto.corpus.records import PackedRecords
-        from palmetto.training.loop import open_batches
+        from palmetto.training.data import TrainingData, open_batches
 
         length, seed = self.config.sequence_length, self.config.corpus.seed
         manifest = pack_corpus(
             self.study / "documents", self.tokenizer, length, out, self.reporter, seed=seed
         )
-        open_batches(self.config.training, PackedRecords(out, "train"))
+        open_batches(self.config.training, TrainingData.packed([out]))
         return manifest
 
     def make_tasks(self, out: Path) -> dict[str, Any]:
@@ -151,7 +165,7 @@ class StudyRun:
                     "few_shot": few_shot(Engine(model, parameters)),
                 }
 
-            trained = train(model, training, corpus, out, look, self.reporter)
+            trained = train(model, training, self.data, out, look, self.reporter)
             final = HeldoutText(corpus, eod, training.final_heldout_tokens)
             summary = {**trained.facts, "heldout": self._heldout(final.measure(trained.parameters, model))}
             summary["timing"]["peak_memory_bytes"] = peak_memory_bytes()
@@ -250,7 +264,9 @@ class StudyRun:
         overlaps = contamination(
             self.study / "tasks",
             self.task_names,
-            consumed_texts(PackedRecords(self.study / "corpus", "train"), self.consumed, self.tokenizer),
+            consumed_texts(
+                PackedRecords(self.study / "corpus", "train"), np.concatenate(self.consumed), self.tokenizer
+            ),
             [(model.name, folder) for model, folder in folders],
             config=self.config.contamination,
             out=out / "contamination.json",

@@ -9,6 +9,7 @@ import errno
 import logging
 import os
 import shutil
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -34,8 +35,16 @@ FORMAT = 1
 class Checkpoints:
     """The checkpoints of one model folder. Use as a context manager: leaving it waits for pending writes."""
 
-    def __init__(self, folder: Path, *, keep: int = 2) -> None:
-        self._folder, self._keep = folder.resolve(), keep
+    def __init__(self, folder: Path, *, keep: int = 2, every: int = 1, reach: int = 0) -> None:
+        """Keep checkpoints in `folder`.
+
+        Args:
+            folder: made when the first is saved.
+            keep: how many of the newest are kept,
+            every: and of those whose step is a multiple of this,
+            reach: all back to the newest that lies so many steps before the newest of all: a rewind's targets.
+        """
+        self._folder, self._keep, self._every, self._reach = folder.resolve(), keep, every, reach
         self._orbax = ocp.AsyncCheckpointer(ocp.CompositeCheckpointHandler())
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._pending: Future[None] | None = None
@@ -96,6 +105,15 @@ class Checkpoints:
                 errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}: {free:,} bytes free, {needed:,} needed"
             )
 
+    def poll(self) -> None:
+        """Say of a save that failed in the background, without waiting for one that is still under way.
+
+        Raises:
+            PalmettoError: it failed.
+        """
+        if self._pending is not None and self._pending.done():
+            self.wait()
+
     def wait(self) -> None:
         """Wait until the save under way is committed.
 
@@ -114,14 +132,77 @@ class Checkpoints:
                 for path in sorted(folder.rglob("*"))
                 if path.is_file()
             }
+            # What the manifest promises must be on the disk before the manifest is.
+            for path in [folder / name for name in files]:
+                with path.open("rb+") as stream:
+                    os.fsync(stream.fileno())
             manifest = {"format": FORMAT, "step": step, **extra, "files": files}
             write_json(folder / _MANIFEST, {**manifest, "sha256": hash_json(manifest)})
-            for old in self.steps()[: -self._keep]:
-                # The manifest goes first: a checkpoint half removed must not count.
-                (self._folder / f"{old:08d}" / _MANIFEST).unlink()
-                shutil.rmtree(self._folder / f"{old:08d}")
+            for old in sorted(set(self.steps()) - self._kept()):
+                self._remove(old)
         except (OSError, ValueError, RuntimeError) as error:
             raise _save_failed(folder, error) from error
+
+    def _kept(self) -> set[int]:
+        """Return the steps to keep of those committed now."""
+        steps = self.steps()
+        targets = [step for step in steps if step % self._every == 0]
+        oldest = max((step for step in targets if step <= steps[-1] - self._reach), default=0)
+        return {*steps[-self._keep :], *(step for step in targets if step >= oldest)}
+
+    def _remove(self, step: int) -> None:
+        # The manifest goes first: a checkpoint half removed must not count.
+        (self._folder / f"{step:08d}" / _MANIFEST).unlink()
+        shutil.rmtree(self._folder / f"{step:08d}")
+
+    def drop(self, abandoned: Callable[[int, int], bool]) -> None:
+        """Remove the checkpoints that a rewind gave up.
+
+        Args:
+            abandoned: says so of (step, rewinds before it was saved).
+        """
+        self.wait()
+        for step in self.steps():
+            manifest = read_json(self._folder / f"{step:08d}" / _MANIFEST)
+            if abandoned(step, manifest["rewinds"]):
+                self._remove(step)
+
+    def restore_newest(
+        self, abstract: Any, say: Callable[[str], None], at_most: int | None = None
+    ) -> tuple[int, Any, dict[str, Any]] | None:
+        """Restore the newest whole checkpoint, or None where there was never one.
+
+        A damaged one is told, moved aside as `<step>.damaged` and passed over.
+
+        Args:
+            abstract: a `TrainState` of abstract arrays with shardings.
+            say: prints a line.
+            at_most: take none of a later step than this.
+
+        Returns:
+            Its step, the state, and its manifest.
+
+        Raises:
+            PalmettoError: there are checkpoints and all of them are damaged.
+        """
+        steps = [step for step in self.steps() if at_most is None or step <= at_most]
+        for step in reversed(steps):
+            try:
+                manifest = verify(self._folder, step)
+                return step, restore_state(self._folder, step, abstract, verified=True), manifest
+            except PalmettoError as error:
+                folder = self._folder / f"{step:08d}"
+                aside = folder.with_suffix(".damaged")
+                if aside.exists():
+                    shutil.rmtree(aside)
+                folder.rename(aside)
+                say(f"{error} It is kept as {aside.name}; going back to the checkpoint before it.")
+        if steps:
+            raise PalmettoError(
+                f"Every checkpoint under {self._folder} is damaged; restore one from a backup, or train again in "
+                "another folder (a study: --redo)."
+            )
+        return None
 
 
 def _save_failed(folder: Path, error: Exception) -> PalmettoError:
@@ -160,7 +241,6 @@ def verify(folder: Path, step: int) -> dict[str, Any]:
 
 
 def _restore(folder: Path, step: int, items: dict[str, Any]) -> Any:
-    verify(folder, step)
     arguments = {name: ocp.args.StandardRestore(item) for name, item in items.items()}
     with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as orbax:
         return orbax.restore(
@@ -168,8 +248,13 @@ def _restore(folder: Path, step: int, items: dict[str, Any]) -> Any:
         )
 
 
-def restore_state(folder: Path, step: int, abstract: Any) -> Any:
-    """Restore a whole state onto the shardings of `abstract` (a `TrainState` of abstract arrays), verified first."""
+def restore_state(folder: Path, step: int, abstract: Any, *, verified: bool = False) -> Any:
+    """Restore a whole state onto the shardings of `abstract` (a `TrainState` of abstract arrays).
+
+    Its files are checked against their manifest first, unless they have just been `verified`.
+    """
+    if not verified:
+        verify(folder, step)
     restored = _restore(folder, step, {"parameters": abstract.parameters, "optimizer": abstract.optimizer})
     return jax.tree.unflatten(
         jax.tree.structure(abstract), jax.tree.leaves((restored["parameters"], restored["optimizer"]))
@@ -178,4 +263,5 @@ def restore_state(folder: Path, step: int, abstract: Any) -> Any:
 
 def restore_parameters(folder: Path, step: int, abstract: Any) -> Any:
     """Restore the weights alone onto the shardings of `abstract`, verified first."""
+    verify(folder, step)
     return _restore(folder, step, {"parameters": abstract})["parameters"]

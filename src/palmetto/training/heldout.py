@@ -16,9 +16,9 @@ from jaxtyping import Array, Float, Int
 from palmetto.common.files import read_json_lines, sha256_bytes
 from palmetto.corpus.records import PackedRecords
 from palmetto.model.config import ModelConfig
-from palmetto.model.forward import hidden_states, output_logits
+from palmetto.model.forward import hidden_states
 from palmetto.model.spec import Parameters
-from palmetto.training.loss import token_losses
+from palmetto.training.loss import hidden_token_losses
 
 _ROWS = 8
 
@@ -28,7 +28,7 @@ def _window_losses(
     parameters: Parameters, inputs: Int[Array, "B S"], targets: Int[Array, "B S"], config: ModelConfig
 ) -> Float[Array, "B S"]:
     hidden = hidden_states(parameters, inputs, config)
-    return token_losses(output_logits(parameters, hidden, config), targets)[0]
+    return hidden_token_losses(hidden, parameters.embedding, targets, config)[0]
 
 
 @dataclass(frozen=True)

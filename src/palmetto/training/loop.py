@@ -1,36 +1,47 @@
-"""The training loop: resume, step, log, look, save; one straight line.
+"""The training loop: resume, step, log, look, save; and after a loss spike, go back and leave its batches out.
 
 Bits: a run that was killed and started again gives the same parameters as one that was not, because a batch depends
-on its index alone and a checkpoint holds everything else.
+on its index alone, a checkpoint holds everything else, and whether a step is a spike depends on the steps before it,
+which `metrics.jsonl` keeps.
 """
 
+import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 
 from palmetto.common.errors import PalmettoError
-from palmetto.common.files import canonical_json, read_json, read_json_lines, sha256_bytes, write_json
-from palmetto.common.progress import Reporter
-from palmetto.corpus.records import PackedRecords
+from palmetto.common.files import read_json_lines
+from palmetto.common.progress import Bar, Reporter
 from palmetto.model.config import ModelConfig
-from palmetto.model.counts import count_parameters, flops_per_token
-from palmetto.model.spec import Parameters, named_parameters
-from palmetto.sharding import check_divides, make_mesh
-from palmetto.training.batches import Batches
-from palmetto.training.checkpoints import Checkpoints, restore_state
+from palmetto.model.counts import flops_per_token
+from palmetto.model.execution import resolve_attention
+from palmetto.model.spec import Parameters
+from palmetto.sharding import make_mesh
+from palmetto.training.batches import Batches, read_ahead
+from palmetto.training.checkpoints import Checkpoints
 from palmetto.training.config import TrainingConfig
-from palmetto.training.loading import FORMAT
-from palmetto.training.state import abstract_state, initial_state, make_train_step
-from palmetto.training.throughput import causal_flops, peak_flops, utilisation
+from palmetto.training.data import TrainingData, open_batches
+from palmetto.training.opening import Start, check_mesh, claim, record_environment, restore_or_start
+from palmetto.training.rewinds import Rewinds, describe_spike
+from palmetto.training.signals import StoppedError, Termination
+from palmetto.training.spikes import Spike, SpikeDetector
+from palmetto.training.state import StepMetrics, TrainState, TrainStep, make_train_step
+from palmetto.training.summary import describe, summarise
+from palmetto.training.throughput import peak_flops, utilisation
 from palmetto.training.trackers import JsonLines, TensorBoard, Tracker
+from palmetto.training.watchdog import Watchdog
 
 Evaluate = Callable[[Parameters], dict[str, Any]]
 """An in-loop evaluation: weights in, figures for the step's row out. It must not depend on anything else."""
+
+# Updates of a profile: past the compiled one, and few, because traces are large.
+_PROFILE = range(3, 6)
 
 
 @dataclass(frozen=True)
@@ -44,168 +55,250 @@ class Trained:
     """What `summary.json` says of the run: counts, FLOPs, the hash of the weights, and times under `timing`."""
 
 
-def open_batches(config: TrainingConfig, records: PackedRecords) -> Batches:
-    """Return the run's batches.
-
-    Raises:
-        PalmettoError: the recipe asks for more tokens than its epochs of the corpus hold.
-    """
-    needed, held = config.sequences(), len(records) * config.epochs
-    if needed > held:
-        raise PalmettoError(
-            f"The recipe trains on {needed:,} records of {records.sequence_length} tokens, but the corpus holds "
-            f"{len(records):,} and training.epochs is {config.epochs}; give more text, lower training.steps to "
-            f"{held * config.steps // needed:,} or fewer, or raise training.epochs."
-        )
-    return Batches(records, config.batch_size, seed=config.seed, epochs=config.epochs)
-
-
-def describe(config: ModelConfig, training: TrainingConfig, corpus: dict[str, Any]) -> dict[str, Any]:
-    """Return what `config.json` records of a model."""
-    return {
-        "format": FORMAT,
-        "name": config.name,
-        "model": {**asdict(config), "d_ff": config.d_ff, "parameters": count_parameters(config)},
-        "training": asdict(training),
-        "tokenizer_sha256": corpus["tokenizer_sha256"],
-        "corpus_hash": corpus["corpus_hash"],
-    }
-
-
-def hash_parameters(parameters: Parameters) -> str:
-    """Return the SHA-256 of all weights' bytes, in declared order: equal only for bit-identical models."""
-    return sha256_bytes(
-        b"".join(np.asarray(jax.device_get(leaf)).tobytes() for leaf in named_parameters(parameters).values())
-    )
-
-
 def train(
     config: ModelConfig,
     training: TrainingConfig,
-    corpus: Path,
+    data: TrainingData,
     out: Path,
     evaluate: Evaluate,
     reporter: Reporter,
+    *,
+    start: Start | None = None,
+    profile: bool = False,
 ) -> Trained:
     """Train one model into `out`, or go on where an interrupted run of the same config stopped.
 
     Args:
         config: the model.
         training: the run.
-        corpus: folder of packed records.
-        out: `models/<size>`; gets config.json, metrics.jsonl, tensorboard/, checkpoints/, skipped_batches.json.
+        data: what it reads.
+        out: `models/<size>`; gets config.json, metrics.jsonl, tensorboard/, checkpoints/, skipped_batches.json,
+            environments.json; after a spike rewound/, and with `profile` profile/.
         evaluate: called every `evaluate_every` updates and after the last.
         reporter: shows steps, loss and speed.
+        start: the model to begin from, instead of a fresh draw.
+        profile: whether to write a trace of three updates, for TensorBoard or Perfetto.
 
     Raises:
-        PalmettoError: too little text, a mesh that does not divide, a loss that is not finite, another run's
-            folder, a checkpoint that cannot be written or is damaged.
+        PalmettoError: too little text, a mesh that does not divide, a loss that is not finite or spikes again and
+            again, another run's folder, a checkpoint that cannot be written, or only damaged ones.
+        StoppedError: SIGTERM came; the run is saved and can go on.
     """
-    records = PackedRecords(corpus, "train")
-    batches = open_batches(training, records)
+    open_batches(training, data)
     mesh = make_mesh(training.mesh)
-    check_divides(config, mesh)
-    ways = mesh.shape["pod"] * mesh.shape["data"]
-    if any(size % ways for size in training.batch_size.sizes):
-        raise PalmettoError(
-            f"training.batch_size.sizes {training.batch_size.sizes} are divided over {ways} devices (pod x data); make "
-            f"each a multiple of {ways}, or set training.mesh.data to a divisor of them."
-        )
-    _claim(out, describe(config, training, records.manifest))
-
-    flops = flops_per_token(config)
-    peak = peak_flops()
-    trackers: tuple[Tracker, ...] = (JsonLines(out / "metrics.jsonl"), TensorBoard(out / "tensorboard"))
-    with Checkpoints(out / "checkpoints", keep=training.keep_checkpoints) as checkpoints:
+    check_mesh(config, training, mesh)
+    attention = resolve_attention(training.execution, config)
+    facts = data.facts if start is None else {**data.facts, "start": start.facts()}
+    claim(out, describe(config, training, facts))
+    train_step = make_train_step(
+        config,
+        training.optimizer,
+        mesh,
+        training.execution,
+        microbatches=training.microbatches,
+        seed=training.seed,
+    )
+    rewinds = Rewinds(out)
+    with (
+        Checkpoints(
+            out / "checkpoints",
+            keep=training.keep_checkpoints,
+            every=training.checkpoint_every,
+            reach=training.rewind_reach(),
+        ) as checkpoints,
+        Watchdog(training.stuck_after_seconds, out / "stuck.txt", reporter, config.name) as watchdog,
+        Termination() as termination,
+    ):
         checkpoints.clear_interrupted()
-        done = max(checkpoints.steps(), default=0)
-        if done:
-            state = restore_state(out / "checkpoints", done, abstract_state(config, mesh))
-            if done < training.steps:
-                reporter.say(f"{config.name}: going on from the checkpoint of step {done:,}.")
-        else:
-            state = initial_state(config, training.optimizer, mesh, training.seed)
-        for tracker in trackers:
+        checkpoints.drop(rewinds.abandoned)
+        watchdog.beat("restoring the state")
+        done, state = restore_or_start(config, training, mesh, checkpoints, start, reporter.say)
+        if 0 < done < training.steps:
+            reporter.say(f"{config.name}: going on from the checkpoint of step {done:,}.")
+        record_environment(out, mesh, attention, done, reporter.say, config.name)
+        run = _Run(
+            config=config,
+            training=training,
+            out=out,
+            evaluate=evaluate,
+            reporter=reporter,
+            checkpoints=checkpoints,
+            trackers=(JsonLines(out / "metrics.jsonl"), TensorBoard(out / "tensorboard")),
+            watchdog=watchdog,
+            termination=termination,
+            rewinds=rewinds,
+            train_step=train_step,
+            profile=profile,
+        )
+        while True:
+            batches = open_batches(training, data, skipped=rewinds.ranges(), vocab_size=config.vocab_size)
+            state, spike = run.steps(state, done, batches)
+            if spike is None:
+                break
+            entry = rewinds.add(spike, batches, training, config.name)
+            reporter.say(
+                f"{config.name}: loss spike from step {spike.first_step:,} on ({describe_spike(spike)}); going back to "
+                f"step {entry['to_step']:,} and leaving out batches {entry['first_batch']:,} to "
+                f"{entry['end_batch'] - 1:,}."
+            )
+            del state
+            checkpoints.drop(rewinds.abandoned)
+            done, state = restore_or_start(
+                config, training, mesh, checkpoints, start, reporter.say, at_most=entry["to_step"]
+            )
+    return Trained(state.parameters, summarise(config, training, out, state.parameters, attention))
+
+
+@dataclass
+class _Waiting:
+    """A step that was dispatched and not looked at yet."""
+
+    step: int
+    index: int
+    sequences: int
+    metrics: StepMetrics
+
+
+@dataclass(kw_only=True)
+class _Run:
+    """What all steps of a run share."""
+
+    config: ModelConfig
+    training: TrainingConfig
+    out: Path
+    evaluate: Evaluate
+    reporter: Reporter
+    checkpoints: Checkpoints
+    trackers: tuple[Tracker, ...]
+    watchdog: Watchdog
+    termination: Termination
+    rewinds: Rewinds
+    train_step: TrainStep
+    profile: bool
+
+    def __post_init__(self) -> None:
+        self._tracing = False
+        self._flops = flops_per_token(self.config)
+        self._peak = peak_flops()
+        # Programs in flight on several devices of one processor would wait for each other's threads.
+        self._ahead = not (jax.default_backend() == "cpu" and jax.device_count() > 1)
+
+    def steps(self, state: TrainState, done: int, batches: Batches) -> tuple[TrainState, Spike | None]:
+        """Make the updates after `done`, to the end or until a spike is certain; returns the state and the spike."""
+        training = self.training
+        for tracker in self.trackers:
             tracker.begin(done)
-        train_step = make_train_step(config, training.optimizer, mesh)
-        tokens = training.batch_size.offset(batches.index(done)) * config.sequence_length
-        try:
-            with reporter.bar(f"train {config.name}", training.steps, "steps") as bar:
-                bar.advance(done)
-                for step in range(done, training.steps):
-                    start = time.perf_counter()
-                    index = batches.index(step)
-                    batch = batches[index]
-                    state, metrics = train_step(state, batch)
-                    values = {name: float(value) for name, value in metrics._asdict().items()}
-                    seconds = time.perf_counter() - start
-                    if not np.isfinite(values["loss"]) or not np.isfinite(values["grad_norm"]):
-                        raise PalmettoError(
-                            f"{config.name}: loss {values['loss']} and gradient norm {values['grad_norm']} at step "
-                            f"{step + 1} (batch {index}) are not finite; earlier checkpoints are intact. Lower "
-                            "training.optimizer.learning_rate.peak, or change the seed."
-                        )
-                    fresh = batch.shape[0] * config.sequence_length
-                    tokens += fresh
-                    speed = fresh / seconds
-                    row: dict[str, Any] = {"step": step + 1, "batch": index, "tokens": tokens, **values}
-                    row["timing"] = {
-                        "seconds": seconds,
-                        "tokens_per_second": speed,
-                        "mfu": utilisation(speed, flops.model, peak),
-                    }
-                    last = step + 1 == training.steps
-                    if last or (step + 1) % training.evaluate_every == 0:
-                        row |= evaluate(state.parameters)
-                    for tracker in trackers:
-                        tracker.log(row)
-                    if last or (step + 1) % training.checkpoint_every == 0:
-                        checkpoints.save(step + 1, state)
-                    bar.advance()
-                    bar.note(f"loss {values['loss']:.3f}  {speed:,.0f} tokens/s")
-        finally:
-            for tracker in trackers:
-                tracker.close()
-    return Trained(state.parameters, _facts(config, training, out, tokens, state.parameters))
+        self._detector = SpikeDetector(training.spikes)
+        self._tokens = 0
+        for row in read_json_lines(self.out / "metrics.jsonl"):
+            self._tokens = row["tokens"]
+            if row["step"] > done - self._detector.memory:
+                self._detector.observe(row["step"], row["loss"], row["grad_norm"])
+        waiting: _Waiting | None = None
+        with ExitStack() as stack:
+            stack.callback(self._close)
+            bar = stack.enter_context(self.reporter.bar(f"train {self.config.name}", training.steps, "steps"))
+            bar.advance(done)
+            reading = read_ahead(batches, done, training.steps, training.read_ahead)
+            stack.callback(reading.close)
+            self._saved, self._save_seconds, self._clock = done, 0.0, time.perf_counter()
+            for step, index, rows in reading:
+                self.watchdog.beat(f"step {step + 1:,}" + (" with its compilation" if step == done else ""))
+                self.checkpoints.poll()
+                self._trace(step - done, state)
+                state, metrics = self.train_step(state, rows)
+                # While this step runs, the one before it is logged and judged.
+                if waiting is not None and (spike := self._settle(waiting, bar)):
+                    return state, spike
+                waiting = _Waiting(step + 1, index, len(rows), metrics)
+                if self._boundary(step + 1) or not self._ahead or self.termination.requested:
+                    spike, waiting = self._settle(waiting, bar, state), None
+                    if spike is not None:
+                        return state, spike
+                    if self.termination.requested and step + 1 < training.steps:
+                        self._stop(step + 1, state)
+        return state, None
 
+    def _boundary(self, step: int) -> bool:
+        """Whether anything looks at the state after update number `step`, before the next one reuses its memory."""
+        return step == self.training.steps or not (
+            step % self.training.evaluate_every and step % self.training.checkpoint_every
+        )
 
-def _claim(out: Path, described: dict[str, Any]) -> None:
-    """Write `config.json`, or check that the folder's is this run's."""
-    path = out / "config.json"
-    # Through JSON and back: a tuple in the config is a list in the file.
-    if path.exists() and canonical_json(read_json(path)) != canonical_json(described):
-        raise PalmettoError(f"{path} describes another run; choose another folder, or move this one away.")
-    if not (out / "skipped_batches.json").exists():
-        write_json(out / "skipped_batches.json", [])
-    if not path.exists():
-        write_json(path, described)
-
-
-def _facts(
-    config: ModelConfig, training: TrainingConfig, out: Path, tokens: int, parameters: Parameters
-) -> dict[str, Any]:
-    """Sum the run up from its own log, so that an interrupted run reports like any other."""
-    rows = list(read_json_lines(out / "metrics.jsonl"))
-    flops, peak = flops_per_token(config), peak_flops()
-    seconds = sum(row["timing"]["seconds"] for row in rows)
-    # The median leaves out the steps that compiled, and pauses of a shared machine.
-    speed = float(np.median([row["timing"]["tokens_per_second"] for row in rows]))
-    return {
-        "name": config.name,
-        "parameters": count_parameters(config),
-        "flops_per_token": flops.model,
-        "steps": training.steps,
-        "tokens": tokens,
-        "model_flops": flops.model * tokens,
-        "final_loss": rows[-1]["loss"],
-        "batches": {"first": 0, "count": len(rows), "skipped": 0},
-        "parameters_sha256": hash_parameters(parameters),
-        "timing": {
+    def _settle(self, waiting: _Waiting, bar: Bar, state: TrainState | None = None) -> Spike | None:
+        """Log a step and judge it; with the state after it, evaluate and save it when that is due."""
+        step, training = waiting.step, self.training
+        values = {name: float(value) for name, value in waiting.metrics._asdict().items()}
+        now = time.perf_counter()
+        seconds = now - self._clock
+        fresh = waiting.sequences * self.config.sequence_length
+        self._tokens += fresh
+        speed = fresh / seconds
+        row: dict[str, Any] = {"step": step, "batch": waiting.index, "tokens": self._tokens, **values}
+        row["timing"] = {
             "seconds": seconds,
             "tokens_per_second": speed,
-            "mfu": utilisation(speed, flops.model, peak),
-            "mfu_causal": utilisation(speed, causal_flops(flops), peak),
-            "peak_flops_per_second": peak.flops_per_second,
-            "peak_flops_source": peak.source,
-        },
-    }
+            "mfu": utilisation(speed, self._flops.model, self._peak),
+            "checkpoint_seconds": self._save_seconds,
+        }
+        self._clock, self._save_seconds = now, 0.0
+        spike = self._judge(step, waiting.index, values)
+        last = step == training.steps
+        if spike is None and state is not None and (last or step % training.evaluate_every == 0):
+            self.watchdog.beat(f"the evaluation after step {step:,}")
+            row |= self.evaluate(state.parameters)
+            self._clock = time.perf_counter()
+        for tracker in self.trackers:
+            tracker.log(row)
+        if spike is None and state is not None and (last or step % training.checkpoint_every == 0):
+            self._save(step, state)
+        bar.advance()
+        bar.note(f"loss {values['loss']:.3f}  {speed:,.0f} tokens/s")
+        return spike
+
+    def _judge(self, step: int, index: int, values: dict[str, float]) -> Spike | None:
+        spike = self._detector.observe(step, values["loss"], values["grad_norm"])
+        if self.training.spikes.enabled:
+            return spike
+        if not (math.isfinite(values["loss"]) and math.isfinite(values["grad_norm"])):
+            raise PalmettoError(
+                f"{self.config.name}: loss {values['loss']} and gradient norm {values['grad_norm']} at step {step} "
+                f"(batch {index}) are not finite; earlier checkpoints are intact. Lower "
+                "training.optimizer.learning_rate.peak, change the seed, or set training.spikes.enabled."
+            )
+        return None
+
+    def _save(self, step: int, state: TrainState) -> None:
+        self.watchdog.beat(f"saving step {step:,}")
+        self.checkpoints.save(step, state, {"rewinds": len(self.rewinds.entries)})
+        now = time.perf_counter()
+        self._saved, self._save_seconds, self._clock = step, now - self._clock, now
+
+    def _stop(self, step: int, state: TrainState) -> None:
+        if self._saved != step:
+            self._save(step, state)
+        self.checkpoints.wait()
+        raise StoppedError(
+            f"{self.config.name}: stopped by SIGTERM; step {step:,} is saved, run the same command to go on."
+        )
+
+    def _trace(self, step: int, state: TrainState) -> None:
+        """Begin or end the profile before update number `step` of this process, from 0."""
+        if self.profile and step in (_PROFILE.start, _PROFILE.stop):
+            jax.block_until_ready(state)
+            if step == _PROFILE.start:
+                jax.profiler.start_trace(str(self.out / "profile"))
+                self._tracing = True
+            else:
+                self._end_trace()
+
+    def _end_trace(self) -> None:
+        if self._tracing:
+            jax.profiler.stop_trace()
+            self._tracing = False
+            self.reporter.say(f"{self.config.name}: the profile is in {self.out / 'profile'}.")
+
+    def _close(self) -> None:
+        self._end_trace()
+        for tracker in self.trackers:
+            tracker.close()

@@ -12,9 +12,11 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Key
 
 from palmetto.model.config import ModelConfig
+from palmetto.model.execution import ExecutionConfig
+from palmetto.model.forward import PLAIN
 from palmetto.model.spec import Parameters, abstract_parameters, initialise, parameter_specs
 from palmetto.sharding import batch_sharding, parameter_shardings, replicated
 from palmetto.training.loss import LossParts, batch_loss
@@ -68,12 +70,78 @@ def initial_state(config: ModelConfig, optimizer: OptimizerConfig, mesh: Mesh, s
     return jax.jit(draw, out_shardings=state_shardings(config, mesh))(jax.random.key(seed))
 
 
+def fresh_optimizer(
+    parameters: Parameters, config: ModelConfig, optimizer: OptimizerConfig, mesh: Mesh
+) -> TrainState:
+    """Return a state of given weights whose optimizer has made no update."""
+    transform = palm_adafactor(optimizer, parameter_specs(config))
+    moments = jax.jit(transform.init, out_shardings=state_shardings(config, mesh).optimizer)
+    return TrainState(parameters, moments(parameters))
+
+
 def gradients(
-    parameters: Parameters, records: Int[Array, "B T"], config: ModelConfig
+    parameters: Parameters,
+    records: Int[Array, "B *T"],
+    config: ModelConfig,
+    execution: ExecutionConfig = PLAIN,
+    dropout_key: Key[Array, ""] | None = None,
 ) -> tuple[Parameters, LossParts]:
-    """Return the mean gradient over the records and the parts of the loss."""
-    grads, parts = jax.grad(batch_loss, has_aux=True)(parameters, records, config)
+    """Return the mean gradient over the records and the parts of the loss.
+
+    Args:
+        parameters: the weights.
+        records: token ids [B, T]; or [B, 2, T], the second plane 1 where a token is a target (finetuning).
+        config: the model.
+        execution: how to compute.
+        dropout_key: seeds dropout; without one nothing is dropped.
+    """
+    tokens, weights = _targets(records)
+    grads, parts = jax.grad(batch_loss, has_aux=True)(
+        parameters, tokens, config, execution, weights, dropout_key
+    )
     return grads, parts
+
+
+def _targets(records: Int[Array, "B *T"]) -> tuple[Int[Array, "B T"], Float[Array, "B S"] | None]:
+    if records.ndim == 2:
+        return records, None
+    return records[:, 0], records[:, 1, 1:].astype(jnp.float32)
+
+
+def accumulated_gradients(
+    parameters: Parameters,
+    records: Int[Array, "B *T"],
+    config: ModelConfig,
+    execution: ExecutionConfig,
+    microbatches: int,
+    dropout_key: Key[Array, ""] | None = None,
+) -> tuple[Parameters, LossParts]:
+    """Return what `gradients` does, to rounding, from `microbatches` equal parts of the batch one after the other.
+
+    A part counts by the targets in it, so that parts with few do not weigh more than they should. Row r goes to part
+    r modulo `microbatches`: rows are divided over devices in blocks, and so every part is divided over all of them.
+    """
+    if microbatches == 1:
+        return gradients(parameters, records, config, execution, dropout_key)
+    each = records.shape[0] // microbatches
+    parts = records.reshape(each, microbatches, *records.shape[1:]).swapaxes(0, 1)
+    _, weights = _targets(records)
+    if weights is None:
+        shares = jnp.full(microbatches, 1.0 / microbatches, jnp.float32)
+    else:
+        counts = weights.sum(axis=1).reshape(each, microbatches).sum(axis=0)
+        shares = counts / jnp.maximum(counts.sum(), 1.0)
+
+    def add(total: Any, part: tuple[Array, Array, Array]) -> tuple[Any, None]:
+        rows, share, number = part
+        key = None if dropout_key is None else jax.random.fold_in(dropout_key, number)
+        fresh = gradients(parameters, rows, config, execution, key)
+        return jax.tree.map(lambda sum_, new: sum_ + share * new, total, fresh), None
+
+    shape = jax.eval_shape(lambda: gradients(parameters, parts[0], config, execution, dropout_key))
+    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shape)
+    total, _ = jax.lax.scan(add, zeros, (parts, shares, jnp.arange(microbatches)))
+    return total
 
 
 def apply_gradients(
@@ -97,12 +165,32 @@ TrainStep = Callable[[TrainState, Any], tuple[TrainState, StepMetrics]]
 """(state, records [B, T] of int32, host or device) -> (state, metrics)."""
 
 
-def make_train_step(config: ModelConfig, optimizer: OptimizerConfig, mesh: Mesh) -> TrainStep:
-    """Return the compiled update (state, records [B, T]) -> (state, metrics); the old state's memory is reused."""
+def make_train_step(
+    config: ModelConfig,
+    optimizer: OptimizerConfig,
+    mesh: Mesh,
+    execution: ExecutionConfig = PLAIN,
+    *,
+    microbatches: int = 1,
+    seed: int = 0,
+) -> TrainStep:
+    """Return the compiled update (state, records) -> (state, metrics); the old state's memory is reused.
+
+    Args:
+        config: the model.
+        optimizer: its optimizer.
+        mesh: where it runs.
+        execution: how it is computed.
+        microbatches: parts of a batch that are computed one after the other.
+        seed: of dropout, which depends on it and on the number of the update alone.
+    """
     shardings = state_shardings(config, mesh)
 
     def train_step(state: TrainState, records: Array) -> tuple[TrainState, StepMetrics]:
-        grads, parts = gradients(state.parameters, records, config)
+        key = None
+        if execution.dropout:
+            key = jax.random.fold_in(jax.random.key(seed), state.optimizer.count)
+        grads, parts = accumulated_gradients(state.parameters, records, config, execution, microbatches, key)
         return apply_gradients(state, grads, parts, config, optimizer)
 
     return jax.jit(

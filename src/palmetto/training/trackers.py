@@ -5,11 +5,13 @@ import os
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from palmetto.common.errors import PalmettoError
+from palmetto.common.files import finite
 
 
+@runtime_checkable
 class Tracker(Protocol):
     """Receives one row a step. Others, such as W&B, fit behind these four methods."""
 
@@ -51,7 +53,7 @@ class JsonLines:
 
     def log(self, row: dict[str, Any]) -> None:
         """Append the row."""
-        self._stream.write(json.dumps(row) + "\n")
+        self._stream.write(json.dumps(finite(row)) + "\n")
         self._stream.flush()
 
     def flush(self) -> None:
@@ -78,9 +80,10 @@ class TensorBoard:
         from tensorboardX.proto.event_pb2 import Event, SessionLog
 
         self._folder.mkdir(parents=True, exist_ok=True)
+        earlier = any(self._folder.iterdir())
         # Files are named by the second; two starts within one must not meet.
         self._writer = EventsWriter(str(self._folder / "events"), f".{os.getpid()}")
-        if step:
+        if step or earlier:
             log = SessionLog(status=SessionLog.START)
             self._writer.write_event(Event(wall_time=time.time(), step=step + 1, session_log=log))
 
@@ -94,6 +97,8 @@ class TensorBoard:
                 continue
             parts = value.items() if isinstance(value, dict) else [("", value)]
             for part, number in parts:
+                if not isinstance(number, int | float):
+                    continue
                 summary = scalar(f"{name}/{part}" if part else name, number)
                 self._writer.write_event(Event(wall_time=time.time(), step=row["step"], summary=summary))
         self.flush()
