@@ -1,16 +1,15 @@
 """Parses a command, runs it, and ends errors that the user can mend in one sentence and a non-zero exit."""
 
 import errno
+import importlib
+import inspect
 import os
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, Union
 
 import tyro
 
-from palmetto.cli.doctor import Doctor
-from palmetto.cli.generate import Generate
-from palmetto.cli.info import Info
-from palmetto.cli.study import Study
+from palmetto.cli.train import default_train
 from palmetto.common.errors import PalmettoError
 from palmetto.common.progress import Terminal
 
@@ -20,17 +19,41 @@ _EXAMPLES = """examples:
   palmetto study starter --dry-run                what it would do, take and cost
   palmetto study starter --minutes 30             pick sizes and tokens for a budget
   palmetto study my_study.py:study                a recipe of your own
+  palmetto corpus --text my_text/ --out my_corpus text to a tokenizer and packed records
+  palmetto train palm_34m --corpus my_corpus --out runs/palm_34m
+  palmetto export runs/palm_34m exported          a folder that transformers, vLLM and lm_eval load
   palmetto generate studies/starter/models/palm_5m "def "
   palmetto info                                   sizes, parameters and FLOPs of the ladder
   palmetto doctor                                 devices, threads, disk, extras, and what would be slow
 """
 
-Command = (
-    Annotated[Study, tyro.conf.subcommand("study")]
-    | Annotated[Generate, tyro.conf.subcommand("generate")]
-    | Annotated[Info, tyro.conf.subcommand("info")]
-    | Annotated[Doctor, tyro.conf.subcommand("doctor")]
-)
+_COMMANDS = {
+    "study": "palmetto.cli.study:Study",
+    "corpus": "palmetto.cli.corpus:Corpus",
+    "train": "palmetto.cli.train:Train",
+    "export": "palmetto.cli.export:Export",
+    "generate": "palmetto.cli.generate:Generate",
+    "info": "palmetto.cli.info:Info",
+    "doctor": "palmetto.cli.doctor:Doctor",
+}
+
+
+def _parse(arguments: list[str]) -> Any:
+    """Return the command that the words ask for.
+
+    Of `train` the recipe is read first, because its values are the defaults of the options.
+    """
+    commands = []
+    for name, place in _COMMANDS.items():
+        module, _, kind = place.partition(":")
+        command = getattr(importlib.import_module(module), kind)
+        # The docstring whole: tyro takes a section of examples for markup and leaves it out.
+        about: dict[str, Any] = {"description": inspect.getdoc(command)}
+        if name == "train" and (default := default_train(arguments)):
+            about["default"] = default
+        commands.append(Annotated[command, tyro.conf.subcommand(name, **about)])
+    choice: Any = Union[tuple(commands)]  # noqa: UP007
+    return tyro.cli(choice, prog="palmetto", description=_description(), args=arguments)
 
 
 def _before_jax() -> None:
@@ -43,10 +66,9 @@ def _before_jax() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command; errors that the user can mend end in one sentence and a non-zero exit."""
-    command: Any = tyro.cli(Command, prog="palmetto", description=_description(), args=arguments)
     _before_jax()
     try:
-        command.run(Terminal())
+        _parse(sys.argv[1:] if arguments is None else arguments).run(Terminal())
     except PalmettoError as error:
         print(f"palmetto: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None

@@ -1,12 +1,9 @@
 """Whole studies. Copy one into a file of your own to change what no option offers."""
 
-import importlib.util
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
-from palmetto.common.errors import PalmettoError
 from palmetto.recipes.config import StudyConfig, family
+from palmetto.recipes.loading import load_recipe
 from palmetto.recipes.models import palm_5m, palm_160k, palm_800k
 from palmetto.tokenizer.config import TokenizerConfig
 from palmetto.training.config import TrainingConfig
@@ -65,39 +62,4 @@ def study_recipe(name: str) -> StudyConfig:
     Raises:
         PalmettoError: there is no such recipe, file or function, or it does not give a `StudyConfig`.
     """
-    if ":" not in name and not name.endswith(".py"):
-        if name not in STUDIES:
-            raise PalmettoError(
-                f"There is no study recipe {name!r}; there is {', '.join(STUDIES)}, or name a file of your own as "
-                "my_study.py:function."
-            )
-        return STUDIES[name]()
-    file, _, function = name.rpartition(":") if ":" in name else (name, "", "study")
-    path = Path(file)
-    if not path.is_file():
-        raise PalmettoError(f"The recipe file {path} does not exist; name it as path/to/file.py:function.")
-    spec = importlib.util.spec_from_file_location(f"palmetto_recipe_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise PalmettoError(f"{path} is not a Python file; a recipe file ends in .py.")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    try:
-        spec.loader.exec_module(module)
-    except PalmettoError:
-        raise
-    except Exception as error:
-        raise PalmettoError(f"The recipe file {path} fails: {type(error).__name__}: {error}") from error
-    recipe = vars(module).get(function)
-    if not callable(recipe):
-        raise PalmettoError(f"{path} has no function {function!r}; define `def {function}() -> StudyConfig`.")
-    try:
-        config = recipe()
-    except PalmettoError:
-        raise
-    except Exception as error:
-        raise PalmettoError(f"{path}:{function} fails: {type(error).__name__}: {error}") from error
-    if not isinstance(config, StudyConfig):
-        raise PalmettoError(
-            f"{path}:{function} returns {type(config).__name__}; it must return a StudyConfig."
-        )
-    return config
+    return load_recipe(name, STUDIES, StudyConfig, "study", default="study")

@@ -25,7 +25,7 @@ _READING_THREADS = 2
 
 @runtime_checkable
 class RecordArray(Protocol):
-    """Packed records of equal length."""
+    """Records of one shape: token ids [T], or for finetuning [2, T], with a plane that marks targets."""
 
     def __len__(self) -> int: ...
     def __getitem__(self, index: int) -> np.ndarray: ...
@@ -72,10 +72,10 @@ class Batches:
                 raise PalmettoError(
                     f"Source {number}, {source!r}, holds {len(source):,} records; it must hold 1 .. {_MOST_RECORDS:,}."
                 )
-            if number and len(source[0]) != len(sources[0][0]):
+            if number and source[0].shape != sources[0][0].shape:
                 raise PalmettoError(
-                    f"Source {number}, {source!r}, has records of {len(source[0])} tokens and source 0 of "
-                    f"{len(sources[0][0])}; pack both with one sequence_length."
+                    f"Source {number}, {source!r}, has records of shape {source[0].shape} and source 0 of "
+                    f"{sources[0][0].shape}; pack both with one sequence_length."
                 )
         if any(not 0 <= first <= end for first, end in skipped):
             raise PalmettoError(
@@ -117,16 +117,16 @@ class Batches:
         """
         return self._ids(index, 0, self.size(index))
 
-    def __getitem__(self, index: int) -> Int[np.ndarray, "B T"]:
-        """Return the tokens of batch `index`.
+    def __getitem__(self, index: int) -> Int[np.ndarray, "B *T"]:
+        """Return the records of batch `index`.
 
         Raises:
             PalmettoError: as `rows`.
         """
         return self.rows(index, 0, self.size(index))
 
-    def rows(self, index: int, first: int, end: int) -> Int[np.ndarray, "b T"]:
-        """Return the tokens of slots [first, end) of batch `index`: what one host needs. No other record is read.
+    def rows(self, index: int, first: int, end: int) -> Int[np.ndarray, "b *T"]:
+        """Return the records of slots [first, end) of batch `index`: what one host needs. No other record is read.
 
         Raises:
             PalmettoError: as `record_ids`, slots that the batch does not have, or a token outside the vocabulary.
@@ -138,7 +138,7 @@ class Batches:
         ids = self._ids(index, first, end)
         rows = np.stack([np.asarray(self._sources[source][record]) for source, record in ids.tolist()])
         if self._vocab_size is not None and (rows.min() < 0 or rows.max() >= self._vocab_size):
-            bad = int(np.flatnonzero(((rows < 0) | (rows >= self._vocab_size)).any(axis=1))[0])
+            bad = int(np.argwhere((rows < 0) | (rows >= self._vocab_size))[0, 0])
             source, record = ids[bad].tolist()
             raise PalmettoError(
                 f"Batch {index}: record {record} of source {source}, {self._sources[source]!r}, holds token ids "
@@ -198,7 +198,7 @@ def host_slots(size: int, host: int, hosts: int) -> tuple[int, int]:
 
 def read_ahead(
     batches: Batches, first_step: int, steps: int, depth: int, *, host: int = 0, hosts: int = 1
-) -> Generator[tuple[int, int, Int[np.ndarray, "b T"]]]:
+) -> Generator[tuple[int, int, Int[np.ndarray, "b *T"]]]:
     """Yield (step, batch index, rows) of the optimizer steps [first_step, steps), in order.
 
     Grain's threads read up to `depth` batches ahead; what is yielded does not depend on it. Closing the iterator early
@@ -234,7 +234,7 @@ class _Read:
     def __init__(self, batches: Batches, host: int, hosts: int) -> None:
         self._batches, self._host, self._hosts = batches, host, hosts
 
-    def __call__(self, step: int) -> tuple[int, int, Int[np.ndarray, "b T"]]:
+    def __call__(self, step: int) -> tuple[int, int, Int[np.ndarray, "b *T"]]:
         index = self._batches.index(step)
         size = self._batches.size(index)
         return step, index, self._batches.rows(index, *host_slots(size, self._host, self._hosts))

@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +84,12 @@ def train(
             again, another run's folder, a checkpoint that cannot be written, or only damaged ones.
         StoppedError: SIGTERM came; the run is saved and can go on.
     """
+    epoch = len(open_batches(replace(training, epochs=1, steps=1), data))
     open_batches(training, data)
+    if training.sequences() > epoch:
+        reporter.say(
+            f"{config.name}: reads its {epoch:,} records {training.sequences() / epoch:.2f} times (the paper: once)."
+        )
     mesh = make_mesh(training.mesh)
     check_mesh(config, training, mesh)
     attention = resolve_attention(training.execution, config)
