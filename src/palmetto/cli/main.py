@@ -5,11 +5,11 @@ import importlib
 import inspect
 import os
 import sys
+from dataclasses import dataclass
 from typing import Annotated, Any, Union
 
 import tyro
 
-from palmetto.cli.train import default_train
 from palmetto.common.errors import PalmettoError
 from palmetto.common.progress import Terminal
 
@@ -31,6 +31,7 @@ _COMMANDS = {
     "study": "palmetto.cli.study:Study",
     "corpus": "palmetto.cli.corpus:Corpus",
     "train": "palmetto.cli.train:Train",
+    "finetune": "palmetto.cli.finetune:Finetune",
     "export": "palmetto.cli.export:Export",
     "generate": "palmetto.cli.generate:Generate",
     "info": "palmetto.cli.info:Info",
@@ -38,19 +39,30 @@ _COMMANDS = {
 }
 
 
+@dataclass(frozen=True)
+class _NotAsked:
+    """A command that is not imported because another was named: imports cost time, and JAX's the most."""
+
+
 def _parse(arguments: list[str]) -> Any:
     """Return the command that the words ask for.
 
     Of `train` the recipe is read first, because its values are the defaults of the options.
     """
+    first = arguments[0] if arguments else ""
     commands = []
     for name, place in _COMMANDS.items():
         module, _, kind = place.partition(":")
-        command = getattr(importlib.import_module(module), kind)
+        asked = name == first or first not in _COMMANDS
+        command = getattr(importlib.import_module(module), kind) if asked else _NotAsked
         # The docstring whole: tyro takes a section of examples for markup and leaves it out.
-        about: dict[str, Any] = {"description": inspect.getdoc(command)}
-        if name == "train" and (default := default_train(arguments)):
-            about["default"] = default
+        words = inspect.getdoc(command) or ""
+        about: dict[str, Any] = {"description": words if name == first else words.partition("\n\n")[0]}
+        if name == first == "train":
+            from palmetto.cli.train import default_train
+
+            if default := default_train(arguments):
+                about["default"] = default
         commands.append(Annotated[command, tyro.conf.subcommand(name, **about)])
     choice: Any = Union[tuple(commands)]  # noqa: UP007
     return tyro.cli(choice, prog="palmetto", description=_description(), args=arguments)
