@@ -82,8 +82,7 @@ class Checkpoints:
         self.wait()
         folder = self._folder / f"{step:08d}"
         arguments = ocp.args.Composite(
-            parameters=ocp.args.StandardSave(state.parameters),
-            optimizer=ocp.args.StandardSave(state.optimizer),
+            parameters=_by_layer(state.parameters), optimizer=_by_layer(state.optimizer)
         )
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -203,6 +202,12 @@ class Checkpoints:
                 "another folder (a study: --redo)."
             )
         return None
+
+
+def _by_layer(tree: Any) -> ocp.args.StandardSave:
+    """Return how to save a tree: stacked weights in a piece a layer, so that one layer can be read alone."""
+    pieces = jax.tree.map(lambda leaf: ocp.SaveArgs(shard_axes=(0,) if leaf.ndim > 2 else ()), tree)
+    return ocp.args.StandardSave(tree, save_args=pieces)
 
 
 def _save_failed(folder: Path, error: Exception) -> PalmettoError:
