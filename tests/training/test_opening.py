@@ -82,6 +82,19 @@ def test_a_damaged_newest_one_is_told_and_kept_aside(run: Path, mesh: jax.shardi
     assert committed_steps(run / "checkpoints") == [2]
 
 
+@pytest.mark.parametrize("harm", ["{", "[]", ""])
+def test_a_damaged_manifest_is_passed_over_and_nothing_dropped(
+    harm: str, run: Path, mesh: jax.sharding.Mesh
+) -> None:
+    (run / "checkpoints" / "00000003" / "manifest.json").write_text(harm)
+    with Checkpoints(run / "checkpoints") as checkpoints:
+        checkpoints.drop(lambda step, rewinds: step > 2)
+    step, _, said = opened(run, mesh)
+    assert step == 2
+    assert "00000003" in said[0]
+    assert (run / "checkpoints" / "00000003.damaged").is_dir()
+
+
 def test_when_all_are_damaged_it_is_an_error_not_a_fresh_start(run: Path, mesh: jax.sharding.Mesh) -> None:
     damage(run, 2)
     damage(run, 3)

@@ -162,8 +162,11 @@ class Checkpoints:
         """
         self.wait()
         for step in self.steps():
-            manifest = read_json(self._folder / f"{step:08d}" / _MANIFEST)
-            if abandoned(step, manifest["rewinds"]):
+            try:
+                rewinds = _read_manifest(self._folder / f"{step:08d}")["rewinds"]
+            except PalmettoError:
+                continue  # A damaged one is left to `restore_newest`, which tells of it and removes nothing.
+            if abandoned(step, rewinds):
                 self._remove(step)
 
     def restore_newest(
@@ -226,6 +229,13 @@ def committed_steps(folder: Path) -> list[int]:
     )
 
 
+def _read_manifest(root: Path) -> dict[str, Any]:
+    manifest: dict[str, Any] = read_json(root / _MANIFEST)
+    if not isinstance(manifest, dict) or manifest.pop("sha256", None) != hash_json(manifest):
+        raise PalmettoError(f"Checkpoint {root} is damaged: {_MANIFEST} is not what was written.")
+    return manifest
+
+
 def verify(folder: Path, step: int) -> dict[str, Any]:
     """Check every file of a checkpoint against its manifest and return the manifest.
 
@@ -233,9 +243,7 @@ def verify(folder: Path, step: int) -> dict[str, Any]:
         PalmettoError: a file is missing, or has another size or checksum; it is named.
     """
     root = folder / f"{step:08d}"
-    manifest = read_json(root / _MANIFEST)
-    if manifest.pop("sha256", None) != hash_json(manifest):
-        raise PalmettoError(f"Checkpoint {root} is damaged: {_MANIFEST} is not what was written.")
+    manifest = _read_manifest(root)
     for name, promised in manifest["files"].items():
         path = root / name
         if not path.exists():
