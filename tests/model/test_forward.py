@@ -9,8 +9,16 @@ import numpy as np
 import pytest
 from palm_oracle import as_float64, palm_logits, random_parameters
 
+from palmetto.model.attention import causal_attention
 from palmetto.model.config import ModelConfig
-from palmetto.model.forward import forward
+from palmetto.model.forward import (
+    block_output,
+    forward,
+    normalise,
+    ready_for_products,
+    rotary_angles,
+    rotate,
+)
 
 SQUARE = ModelConfig("square", n_layers=2, d_model=8, n_heads=2, head_dim=4, vocab_size=17, sequence_length=7)
 WIDE = replace(SQUARE, name="heads x size above d_model", n_heads=3, head_dim=6)
@@ -77,3 +85,24 @@ def test_rotary_positions_stay_exact_past_256_under_bfloat16() -> None:
     distant = run(parameters, tokens, config=config)[0]
     exact = palm_logits(as_float64(parameters), np.asarray(tokens[0]), config)
     assert np.abs(np.asarray(distant[257]) - exact[257]).max() < 3e-2 * np.abs(exact).max()
+
+
+def test_fused_projections_equal_unfused() -> None:
+    """One product with the kernels side by side, as the parallel block allows, against the five separate ones."""
+    D, H, Q, F = WIDE.d_model, WIDE.n_heads, WIDE.head_dim, WIDE.d_ff
+    blocks = ready_for_products(random_parameters(WIDE).blocks, WIDE)
+    weights = jax.tree.map(lambda leaf: leaf[0], blocks)
+    x = jnp.asarray(np.random.default_rng(5).normal(size=(2, 7, D)), jnp.float32)
+    angles, attend = rotary_angles(jnp.arange(7)[None], WIDE), causal_attention("xla")
+
+    into = (weights.w_q.reshape(D, H * Q), weights.w_k, weights.w_v, weights.w_gate, weights.w_up)
+    projected = (normalise(x, WIDE) * weights.norm_scale) @ jnp.concatenate(into, axis=1)
+    query, key, value, gate, up = jnp.split(projected, np.cumsum([H * Q, Q, Q, F]), axis=-1)
+    cos, sin = angles
+    query = rotate(query.reshape(2, 7, H, Q), cos[:, :, None], sin[:, :, None])
+    mixed = attend(query, rotate(key, cos, sin), value).reshape(2, 7, H * Q)
+    out_of = jnp.concatenate((weights.w_o.reshape(H * Q, D), weights.w_down))
+    fused = jnp.concatenate((mixed, jax.nn.silu(gate) * up), axis=-1) @ out_of
+
+    unfused, _ = block_output(x, weights, angles, attend, WIDE)
+    np.testing.assert_allclose(unfused, fused, rtol=1e-5, atol=1e-6 * float(jnp.abs(fused).max()))

@@ -52,10 +52,10 @@ def causal_attention(implementation: Attention) -> Attend:
     """Return causal attention by the named implementation; all agree to rounding."""
     if implementation == "xla":
         return lambda query, key, value: multi_query_attention(query, key, value, causal_mask(query.shape[1]))
-    return _on_each_device(cudnn_attention if implementation == "cudnn" else tpu_attention)
+    return on_each_device(cudnn_attention if implementation == "cudnn" else tpu_attention)
 
 
-def _on_each_device(kernel: Attend) -> Attend:
+def on_each_device(kernel: Attend) -> Attend:
     """Give each device its own sequences and heads when a mesh is set (`jax.set_mesh`).
 
     The compiler cannot divide a kernel written by hand, nor cuDNN's when keys and values are not divided as the

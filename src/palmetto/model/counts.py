@@ -1,7 +1,7 @@
 """Parameters and FLOPs from the shapes alone (paper, table 1 and appendix B); nothing is allocated."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from palmetto.model.config import ModelConfig
 from palmetto.model.execution import Rematerialisation
@@ -39,7 +39,11 @@ class FlopsPerToken:
 
 
 def flops_per_token(config: ModelConfig, rematerialisation: Rematerialisation = "none") -> FlopsPerToken:
-    """Return the training FLOPs of one token at the config's sequence length."""
+    """Return the training FLOPs of one token at the config's sequence length, as appendix B counts them.
+
+    `full` is the paper's: all of attention's forward FLOPs again and three quarters of the others. What this
+    implementation computes again is `implemented_flops_per_token`.
+    """
     n = count_parameters(config)
     attention_forward = 4.0 * config.n_layers * config.n_heads * config.head_dim * config.sequence_length
     recomputed = {
@@ -48,3 +52,20 @@ def flops_per_token(config: ModelConfig, rematerialisation: Rematerialisation = 
         "full": 0.75 * 2 * n + attention_forward,
     }[rematerialisation]
     return FlopsPerToken(dense=6.0 * n, attention=3 * attention_forward, recomputed=recomputed)
+
+
+def implemented_flops_per_token(
+    config: ModelConfig, rematerialisation: Rematerialisation = "none"
+) -> FlopsPerToken:
+    """Return the training FLOPs of one token as this program computes it, with XLA's attention.
+
+    The backward pass needs the operands of every product and not its result, so the last products of what is
+    recomputed are never made again: under `attention` the scores but not their product with the values; under
+    `full` all but the two output kernels, whose results only enter the residual stream (docs/rematerialisation.md).
+    """
+    D, F = config.d_model, config.d_ff
+    query_width = config.n_heads * config.head_dim
+    scores = 2.0 * query_width * config.sequence_length
+    inputs_of_block = 2.0 * D * (query_width + 2 * config.head_dim + 2 * F)
+    a_layer = {"none": 0.0, "attention": scores, "full": inputs_of_block + 2 * scores}[rematerialisation]
+    return replace(flops_per_token(config), recomputed=config.n_layers * a_layer)

@@ -6,6 +6,7 @@ look at (the causal past, a cache, a packed tree of requests).
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -61,6 +62,17 @@ def rotate(
     return turned.astype(x.dtype)
 
 
+def ready_for_products(blocks: Blocks, config: ModelConfig) -> Blocks:
+    """Return the kernels in the type of the products, with rotary pairs split.
+
+    Done to all layers at once: within a layer's own step the results would be kept for the backward pass, a copy of
+    all weights.
+    """
+    dtype = resolve_dtype(config)
+    cast: Blocks = jax.tree.map(lambda w: w.astype(dtype), blocks)
+    return replace(cast, norm_scale=blocks.norm_scale, w_q=split_pairs(cast.w_q), w_k=split_pairs(cast.w_k))
+
+
 def block_output(
     x: Float[Array, "B S D"],
     weights: Blocks,
@@ -68,7 +80,9 @@ def block_output(
     attend: Attend,
     config: ModelConfig,
 ) -> tuple[Float[Array, "B S D"], tuple[Array, Array]]:
-    """Return what one parallel block adds to the residual stream; `weights` holds one layer, without its axis.
+    """Return what one parallel block adds to the residual stream.
+
+    `weights` holds one layer of `ready_for_products`, without the leading axis.
 
     Batch and sequence are flattened so that every kernel is one 2-D product: on CPU the gradient of a product with
     two contracted axes runs at half the speed (docs/log.md). Also returns this layer's keys and values [B, S, Q],
@@ -81,16 +95,16 @@ def block_output(
     h = (normalise(x, config) * scale).astype(dtype).reshape(B * S, D)
     cos, sin = angles
 
-    query = (h @ split_pairs(weights.w_q.astype(dtype)).reshape(D, H * Q)).reshape(B, S, H, Q)
-    key = (h @ split_pairs(weights.w_k.astype(dtype))).reshape(B, S, Q)
-    value = (h @ weights.w_v.astype(dtype)).reshape(B, S, Q)
+    query = (h @ weights.w_q.reshape(D, H * Q)).reshape(B, S, H, Q)
+    key = (h @ weights.w_k).reshape(B, S, Q)
+    value = (h @ weights.w_v).reshape(B, S, Q)
     query = rotate(query, cos[:, :, None], sin[:, :, None])
     key = rotate(key, cos, sin)
     mixed = attend(query, key, value).reshape(B * S, H * Q)
-    attention = mixed @ weights.w_o.astype(dtype).reshape(H * Q, D)
+    attention = mixed @ weights.w_o.reshape(H * Q, D)
 
-    gate, up = h @ weights.w_gate.astype(dtype), h @ weights.w_up.astype(dtype)
-    mlp = (jax.nn.silu(gate) * up) @ weights.w_down.astype(dtype)
+    gate, up = h @ weights.w_gate, h @ weights.w_up
+    mlp = (jax.nn.silu(gate) * up) @ weights.w_down
     return (attention + mlp).reshape(B, S, D), (key, value)
 
 
@@ -114,7 +128,7 @@ def run_blocks(
         added, kept = block_output(x, weights, angles, make_attend(extra), config)
         return x + added, kept
 
-    return jax.lax.scan(step, x, (blocks, per_layer), unroll=_unrolls(config))
+    return jax.lax.scan(step, x, (ready_for_products(blocks, config), per_layer), unroll=_unrolls(config))
 
 
 def _unrolls(config: ModelConfig) -> bool:
@@ -153,15 +167,19 @@ def hidden_states(
         dropout_key: seeds `execution.dropout`, on the embedded tokens and on what each block adds; without a key
             nothing is dropped.
     """
-    chosen = resolve_attention(execution, config) if execution.attention == "auto" else execution.attention
+    length = tokens.shape[1]
+    if execution.attention == "auto":
+        chosen = resolve_attention(execution, replace(config, sequence_length=length))
+    else:
+        chosen = execution.attention
     attend = causal_attention(chosen)
-    unrolled = _unrolls(config)
-    # In one loop body forward and backward meet, and the compiler would merge what is computed twice; in two loops
-    # it cannot, and the barriers against merging would only cost time.
-    recompute = partial(jax.checkpoint, prevent_cse=unrolled)
+    # Layers that recompute stay a loop however few they are: in one piece, a compiler sees the same thing computed
+    # twice and merges it again. Between two loops it can't, so JAX's own barriers against that are left out.
+    unrolled = _unrolls(config) and execution.rematerialisation == "none"
+    recompute = partial(jax.checkpoint, prevent_cse=False)
     if execution.rematerialisation == "attention" and chosen == "xla":  # the kernels recompute by themselves
         attend = recompute(attend)
-    angles = rotary_angles(jnp.arange(tokens.shape[1])[None], config)
+    angles = rotary_angles(jnp.arange(length)[None], config)
     key = dropout_key if execution.dropout > 0.0 else None
 
     def step(x: Array, layer: tuple[Array, Blocks]) -> tuple[Array, None]:
@@ -176,7 +194,8 @@ def hidden_states(
         x = drop(x, jax.random.fold_in(key, config.n_layers), execution.dropout)
     if execution.rematerialisation == "full":
         step = recompute(step)
-    x, _ = jax.lax.scan(step, x, (jnp.arange(config.n_layers), parameters.blocks), unroll=unrolled)
+    layers = (jnp.arange(config.n_layers), ready_for_products(parameters.blocks, config))
+    x, _ = jax.lax.scan(step, x, layers, unroll=unrolled)
     return normalise(x, config)
 
 

@@ -11,8 +11,13 @@ import numpy as np
 from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_kernel, splash_attention_mask
 from jaxtyping import Array, Float
 
+from palmetto.common.errors import PalmettoError
+
 _LANES = 128
 """Width of a TPU vector register: blocks of positions are multiples of it."""
+
+_SMALLEST_HEAD = 64
+"""Head sizes 64, 128 and 256 were compiled for a TPU v5e; smaller ones would leave most of a register empty."""
 
 _LARGEST_BLOCK = 512
 """Positions a block; at this size a block of scores and its operands fit the chip's memory at head size 256."""
@@ -24,8 +29,8 @@ def why_not_tpu(sequence_length: int, head_dim: int) -> str | None:
         return f"JAX runs on {jax.default_backend()} here, and the kernel needs a TPU."
     if sequence_length % _LANES:
         return f"the sequence length is {sequence_length}, and the kernel needs a multiple of {_LANES}."
-    if head_dim % _LANES:
-        return f"the head size is {head_dim}, and the kernel needs a multiple of {_LANES}."
+    if head_dim % _SMALLEST_HEAD:
+        return f"the head size is {head_dim}, and the kernel is known to compile for multiples of {_SMALLEST_HEAD}."
     return None
 
 
@@ -47,12 +52,19 @@ def tpu_attention(
     """Return causal attention with the softmax scale 1/sqrt(Q).
 
     Args:
-        query: a multiple of 128 positions; on a TPU, heads of a multiple of 128 too.
+        query: a multiple of 128 positions; on a TPU, heads of a multiple of 64.
         key: one head for all queries.
         value: likewise.
         interpret: run the kernel's steps as plain JAX, on any device and slowly: for tests.
+
+    Raises:
+        PalmettoError: the positions are no multiple of 128.
     """
     _, S, H, Q = query.shape
+    if S % _LANES:
+        raise PalmettoError(
+            f'attention="tpu" was given {S} positions and needs a multiple of {_LANES}; use attention="xla", or "auto".'
+        )
     block = next(size for size in (_LARGEST_BLOCK, 256, _LANES) if S % size == 0)
     kernel = splash_attention_kernel.make_splash_mqa(
         _mask(H, S),
