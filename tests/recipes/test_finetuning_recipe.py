@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from palmetto.common.errors import PalmettoError
-from palmetto.recipes.finetuning import FinetuningConfig, finetuning
+from palmetto.recipes.finetuning import DROPOUT, FinetuningConfig, finetuning
 
 
 def test_the_defaults_are_the_papers() -> None:
     """Sections 6.6 and 6.7: 5e-5, constant, and 32 examples a batch; the rest of the optimizer is pretraining's."""
-    run = finetuning(FinetuningConfig(steps=15_000, dropout=0.1), records=1000)
+    run = finetuning(FinetuningConfig(steps=15_000, dropout=DROPOUT), records=1000)
     assert run.batch_size.sizes == (32,)
     assert run.execution.dropout == 0.1
     rates = [float(run.optimizer.learning_rate(jnp.int32(step))) for step in (0, 1, 7_000, 14_999)]

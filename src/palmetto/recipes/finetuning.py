@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from palmetto.common.errors import PalmettoError
-from palmetto.model.execution import ExecutionConfig
+from palmetto.model.execution import ExecutionConfig, Rematerialisation
 from palmetto.sharding import MeshConfig
 from palmetto.training.config import TrainingConfig
 from palmetto.training.optimizer import OptimizerConfig
@@ -57,8 +57,8 @@ class FinetuningConfig:
     microbatches: int = 1
     """Parts of a batch whose gradients are computed one after the other: less memory."""
 
-    rematerialisation: str = "none"
-    """What the backward pass computes again to save memory: none, attention or full."""
+    rematerialisation: Rematerialisation = "none"
+    """What the backward pass computes again to save memory."""
 
     mesh: MeshConfig = MeshConfig()
     """Devices along each mesh axis."""
@@ -72,7 +72,7 @@ def finetuning(config: FinetuningConfig, records: int) -> TrainingConfig:
     ends the run.
 
     Raises:
-        PalmettoError: steps and epochs are both given, or too few for one update.
+        PalmettoError: steps and epochs are both given, too few for one update, or another setting is out of range.
     """
     if config.steps is not None and config.epochs is not None:
         raise PalmettoError("--steps and --epochs are both given; give one.")
@@ -81,12 +81,16 @@ def finetuning(config: FinetuningConfig, records: int) -> TrainingConfig:
     if config.steps is not None:
         steps = config.steps
     else:
-        steps = int(records * (DEFAULT_EPOCHS if config.epochs is None else config.epochs)) // config.batch_size
+        steps = (
+            int(records * (DEFAULT_EPOCHS if config.epochs is None else config.epochs)) // config.batch_size
+        )
         if steps < 1:
             raise PalmettoError(
                 f"{records} records give no whole batch of {config.batch_size}; lower --batch-size or raise --epochs."
             )
-    look = config.evaluate_every or max(1, steps // _LOOKS)
+    if config.evaluate_every is not None and config.evaluate_every < 1:
+        raise PalmettoError(f"--evaluate-every is {config.evaluate_every}; it must be at least 1.")
+    look = max(1, steps // _LOOKS) if config.evaluate_every is None else config.evaluate_every
     return TrainingConfig(
         steps=steps,
         batch_size=BatchSize(sizes=(config.batch_size,)),
@@ -94,7 +98,7 @@ def finetuning(config: FinetuningConfig, records: int) -> TrainingConfig:
             learning_rate=LearningRate(peak=config.learning_rate, plateau_steps=max(1, steps))
         ),
         epochs=max(1, -(-steps * config.batch_size // records)),
-        checkpoint_every=config.checkpoint_every or look,
+        checkpoint_every=look if config.checkpoint_every is None else config.checkpoint_every,
         spikes=SpikeConfig(enabled=False),
         execution=ExecutionConfig(rematerialisation=config.rematerialisation, dropout=config.dropout),
         microbatches=config.microbatches,

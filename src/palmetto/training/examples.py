@@ -46,9 +46,7 @@ class Encoder(Protocol):
         """Return the token ids of each text."""
 
 
-def read_examples(
-    path: Path, *, prompt_field: str = "prompt", target_field: str = "target"
-) -> list[Example]:
+def read_examples(path: Path, *, prompt_field: str = "prompt", target_field: str = "target") -> list[Example]:
     """Read JSON lines of examples, compressed when the name ends in `.gz`; blank lines and other fields are left out.
 
     Raises:
@@ -63,12 +61,13 @@ def read_examples(
         value = _value(line, where, first=number == 1)
         prompt, target = (_text(value, field, where) for field in (prompt_field, target_field))
         if not target:
-            raise PalmettoError(f"{where}: field {target_field!r} is empty; give an answer or remove the line.")
+            raise PalmettoError(
+                f"{where}: field {target_field!r} is empty; give an answer or remove the line."
+            )
         examples.append(Example(prompt, target))
     if not examples:
-        raise PalmettoError(
-            f'{path} holds no examples; give JSON lines such as {{"{prompt_field}": "2 + 2 =", "{target_field}": " 4"}}.'
-        )
+        shown = json.dumps({prompt_field: "2 + 2 =", target_field: " 4"})
+        raise PalmettoError(f"{path} holds no examples; give JSON lines such as {shown}.")
     return examples
 
 
@@ -215,7 +214,10 @@ class ExampleRecords:
             "tokens": len(self._tokens),
             "longest": longest,
             "sha256": hash_json(
-                [sequence_length, *(sha256_bytes(a.tobytes()) for a in (self._tokens, self._ends, self._contexts))]
+                [
+                    sequence_length,
+                    *(sha256_bytes(a.tobytes()) for a in (self._tokens, self._ends, self._contexts)),
+                ]
             ),
         }
 

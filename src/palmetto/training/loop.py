@@ -99,7 +99,7 @@ def train(
         config,
         training.optimizer,
         mesh,
-        training.execution,
+        replace(training.execution, attention=attention),
         microbatches=training.microbatches,
         seed=training.seed,
     )

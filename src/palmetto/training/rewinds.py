@@ -2,6 +2,9 @@
 
 `skipped_batches.json` is the record, one entry a rewind; it alone decides which batches a run leaves out, so a run
 that was killed at any moment of a rewind goes on as one that was not.
+
+A spike that follows so soon on a rewind that its target would lie before that rewind's own goes back to the same
+checkpoint again: older ones need not be kept any more, and without one the run would begin anew.
 """
 
 import math
@@ -48,9 +51,12 @@ class Rewinds:
             raise PalmettoError(
                 f"{name}: step {spike.first_step} begins loss spike number {len(self.entries) + 1} "
                 f"({describe_spike(spike)}), and training.spikes.max_rewinds allows {remedy.max_rewinds}; earlier "
-                "checkpoints are intact. Lower training.optimizer.learning_rate.peak, or raise max_rewinds."
+                "checkpoints are intact. Train again in another folder with a lower "
+                "training.optimizer.learning_rate.peak, or with more max_rewinds."
             )
-        to_step = config.rewind_target(spike.first_step)
+        # Not by `first_step`: the last steps before a rewind's checkpoint may have been high already.
+        earlier = [entry["to_step"] for entry in self.entries if entry["to_step"] < spike.seen_step]
+        to_step = max([config.rewind_target(spike.first_step), *earlier])
         entry = {
             "first_batch": batches.index(to_step),
             "end_batch": batches.index(to_step + remedy.skip),

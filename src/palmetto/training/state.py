@@ -193,9 +193,18 @@ def make_train_step(
         grads, parts = accumulated_gradients(state.parameters, records, config, execution, microbatches, key)
         return apply_gradients(state, grads, parts, config, optimizer)
 
-    return jax.jit(
+    compiled = jax.jit(
         train_step,
         in_shardings=(shardings, batch_sharding(mesh)),
         out_shardings=(shardings, replicated(mesh)),
         donate_argnums=0,
     )
+    if execution.attention in ("auto", "xla") or mesh.size == 1:
+        return compiled
+
+    def on_mesh(state: TrainState, records: Any) -> tuple[TrainState, StepMetrics]:
+        # A kernel is divided over the mesh by hand, and finds it here.
+        with jax.set_mesh(mesh):
+            return compiled(state, records)
+
+    return on_mesh
