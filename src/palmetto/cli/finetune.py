@@ -16,7 +16,7 @@ class Finetune:
     """Tune a trained model as the paper does, or go on where it stopped: run the same command again.
 
     Examples:
-      palmetto finetune studies/starter/models/palm_5m --data train.jsonl --out runs/tuned --learning-rate 5e-3
+      palmetto finetune studies/starter/models/palm_5m --data train.jsonl --out runs/tuned --learning-rate 1e-2
       palmetto finetune BASE --data train.jsonl --validation devel.jsonl --epochs 5 --dropout 0.1 --out runs/tuned
       palmetto corpus --text my_code/ --tokenizer studies/starter/tokenizer --out code
       palmetto finetune BASE --corpus code=6 prose=1 --steps 2000 --out runs/coder
