@@ -96,6 +96,26 @@ def committed(out: Path) -> list[int]:
     return sorted(int(path.parent.name) for path in (out / "checkpoints").glob("*/manifest.json"))
 
 
+def test_help_shows_the_recipes_values_as_defaults(palmetto: Palmetto) -> None:
+    done = palmetto.run("train", RECIPE, "--help")
+    assert done.returncode == 0, done.stderr
+    words = " ".join(done.stdout.replace("│", " ").split())
+    assert f"--train.steps INT Optimizer updates. (default: {STEPS})" in words
+    assert "palmetto train palm_34m --corpus books=13 web=27" in words
+
+
+def test_two_runs_in_one_folder_are_refused(palmetto: Palmetto, corpus: Path, tmp_path: Path) -> None:
+    command = ["train", RECIPE, "--corpus", corpus, "--out", tmp_path / "small"]
+    with palmetto.start(*command) as process:
+        deadline = time.monotonic() + 100
+        while not (tmp_path / "small" / "config.json").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        said = palmetto.refused(*command)
+        process.kill()
+        process.communicate()
+    assert "Another palmetto process is at work" in said
+
+
 def test_killed_and_run_again_it_gives_the_same_bits(
     interrupted: Path, straight: Path, go: Callable, tmp_path: Path
 ) -> None:

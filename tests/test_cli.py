@@ -37,7 +37,7 @@ def test_words_that_do_not_parse_end_in_two(capsys: pytest.CaptureFixture[str], 
     assert "Traceback" not in out + err
 
 
-@pytest.mark.parametrize("command", [[], ["study"], ["generate"], ["info"], ["doctor"]])
+@pytest.mark.parametrize("command", [[], *([name] for name in cli._COMMANDS)])
 def test_help_is_there_for_every_command(capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
     code, out, _ = end(capsys, *command, "--help")
     assert code == 0

@@ -21,6 +21,7 @@ _EXAMPLES = """examples:
   palmetto study my_study.py:study                a recipe of your own
   palmetto corpus --text my_text/ --out my_corpus text to a tokenizer and packed records
   palmetto train palm_34m --corpus my_corpus --out runs/palm_34m
+  palmetto finetune runs/palm_34m --data examples.jsonl --out runs/tuned
   palmetto export runs/palm_34m exported          a folder that transformers and lm_eval load
   palmetto generate studies/starter/models/palm_5m "def "
   palmetto info                                   sizes, parameters and FLOPs of the ladder

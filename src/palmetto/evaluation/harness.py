@@ -18,6 +18,7 @@ from palmetto.common.progress import Reporter, Silent
 from palmetto.evaluation.encoding import encode_requests, move_blanks, split_tokens
 from palmetto.evaluation.ports import TextTokenizer, TokenEngine
 from palmetto.inference.types import Sampling, Score, ScoreRequest
+from palmetto.tokenizer.places import tokenizer_of_model
 from palmetto.tokenizer.tokenizer import Tokenizer
 
 _KNOWN_GENERATION = {"until", "do_sample", "max_gen_toks", "temperature", "top_k", "top_p"}
@@ -194,16 +195,9 @@ def load_model(folder: Path) -> tuple[TokenEngine, TextTokenizer]:
     Raises:
         PalmettoError: there is no model, or no tokenizer in the folder or in its study.
     """
-    places = [folder / "tokenizer.model", folder / "tokenizer", folder.resolve().parent.parent / "tokenizer"]
-    found = [place for place in places if place.exists()]
-    if not found:
-        raise PalmettoError(
-            f"{folder}: no tokenizer found ({', '.join(map(str, places))}); "
-            "put the tokenizer.model that the model was trained with there."
-        )
     from palmetto.inference.engine import Engine
 
-    tokenizer = Tokenizer.load(found[0])
+    tokenizer = Tokenizer.load(tokenizer_of_model(folder))
     return Engine.load(folder, stop_token=tokenizer.eod_id), tokenizer
 
 

@@ -23,9 +23,10 @@ from palmetto.export.cohere import (
 )
 from palmetto.export.shards import ExportDtype, Shards
 from palmetto.export.stored import StoredWeights
-from palmetto.export.tokenizer_files import find_tokenizer, tokenizer_files
+from palmetto.export.tokenizer_files import tokenizer_files
 from palmetto.model.config import ModelConfig
 from palmetto.model.spec import named_parameters, parameter_specs
+from palmetto.tokenizer.places import tokenizer_of_model
 from palmetto.tokenizer.tokenizer import MODEL_NAME, Tokenizer
 from palmetto.training.loading import read_model_config
 
@@ -70,7 +71,7 @@ def export_model(
     config = read_model_config(model_folder)
     check_exportable(config)
     described: dict[str, Any] = read_json(model_folder / "config.json")
-    tokenizer_file = find_tokenizer(model_folder)
+    tokenizer_file = tokenizer_of_model(model_folder)
     tokenizer = Tokenizer.load(tokenizer_file)
     _check_tokenizer(tokenizer, tokenizer_file, config, described["tokenizer_sha256"])
     texts = tokenizer_files(tokenizer_file.read_bytes(), config.sequence_length, str(tokenizer_file))

@@ -10,35 +10,14 @@ Three differences between the two programs decide the form:
 """
 
 import re
-from pathlib import Path
 from typing import Any
 
 import sentencepiece
 
 from palmetto.common.errors import PalmettoError
-from palmetto.tokenizer.tokenizer import END_OF_DOCUMENT, MODEL_NAME, SPACE_MARK, Tokenizer
+from palmetto.tokenizer.tokenizer import END_OF_DOCUMENT, SPACE_MARK, Tokenizer
 
 _PROBE = "  a  ﬁ１\t x\n "
-
-
-def find_tokenizer(model_folder: Path) -> Path:
-    """Return the `tokenizer.model` of a model: the one in its folder, or its study's.
-
-    Raises:
-        PalmettoError: there is none.
-    """
-    places = [
-        model_folder / MODEL_NAME,
-        model_folder / "tokenizer" / MODEL_NAME,
-        model_folder.resolve().parent.parent / "tokenizer" / MODEL_NAME,
-    ]
-    for place in places:
-        if place.is_file():
-            return place
-    raise PalmettoError(
-        f"{model_folder}: no tokenizer found ({', '.join(map(str, places))}); put the tokenizer.model that the "
-        "model was trained with there."
-    )
 
 
 def tokenizer_files(

@@ -14,13 +14,14 @@ from palmetto.common.files import atomic_folder, read_json, read_json_lines, wri
 from palmetto.common.progress import Reporter, Silent
 from palmetto.evaluation.statistics import ratio_bootstrap
 from palmetto.evaluation.targets import answer, compare
-from palmetto.export.tokenizer_files import find_tokenizer
 from palmetto.inference.engine import Engine
 from palmetto.model.config import ModelConfig
 from palmetto.model.spec import Parameters
 from palmetto.recipes.finetuning import FinetuningConfig, finetuning
 from palmetto.study.hardware import peak_memory_bytes
 from palmetto.study.single import parse_corpus
+from palmetto.study.stages import locked
+from palmetto.tokenizer.places import tokenizer_of_model
 from palmetto.tokenizer.tokenizer import MODEL_NAME, Tokenizer
 from palmetto.training.data import TrainingData
 from palmetto.training.examples import ExampleRecords, encode_examples, read_examples, split_examples
@@ -157,7 +158,7 @@ def finetune(
     start = Start.newest(base, reset_optimizer=True)
     before = read_model_config(base)
     described = read_json(base / "config.json")
-    tokenizer_file = find_tokenizer(base)
+    tokenizer_file = tokenizer_of_model(base)
     tokenizer = Tokenizer.load(tokenizer_file)
     if tokenizer.sha256 != described["tokenizer_sha256"]:
         raise PalmettoError(
@@ -176,16 +177,17 @@ def finetune(
         judge = _TextJudge(corpus, tokenizer.eod_id, settings.seed)
     records, _ = Mixture(data.weights).end([len(each) for each in data.sources])
     training = finetuning(settings, records)
-    _copy_tokenizer(tokenizer_file, out)
-    trained = train(
-        model,
-        training,
-        data,
-        out,
-        lambda parameters: judge.look(model, parameters),
-        reporter,
-        start=start,
-    )
+    with locked(out):
+        _copy_tokenizer(tokenizer_file, out)
+        trained = train(
+            model,
+            training,
+            data,
+            out,
+            lambda parameters: judge.look(model, parameters),
+            reporter,
+            start=start,
+        )
     tuned = judge.measure(model, trained.parameters, "the tuned model")
     facts = trained.facts
     del trained
@@ -212,7 +214,7 @@ def _check_out(out: Path, base: Path) -> None:
 
 
 # What an interrupted start may have left.
-_OURS = ("tokenizer", "tokenizer.partial", "config.json.partial")
+_OURS = ("lock", "tokenizer", "tokenizer.partial", "config.json.partial")
 
 
 def _copy_tokenizer(file: Path, out: Path) -> None:
@@ -270,7 +272,7 @@ def _text(corpora: Sequence[str], tokenizer: Tokenizer, length: int, base: Path)
     if data.facts["tokenizer_sha256"] != tokenizer.sha256:
         raise PalmettoError(
             f"{folders[0]} was packed with another tokenizer than {base} was trained with; pack the text again with "
-            f"palmetto corpus --tokenizer {find_tokenizer(base)}."
+            f"palmetto corpus --tokenizer {tokenizer_of_model(base)}."
         )
     if data.sequence_length != length:
         raise PalmettoError(

@@ -13,6 +13,8 @@ from palmetto.model.config import ModelConfig
 from palmetto.model.spec import Parameters
 from palmetto.recipes.training import RunConfig
 from palmetto.study.hardware import peak_memory_bytes
+from palmetto.study.stages import locked
+from palmetto.tokenizer.places import tokenizer_of_corpora
 from palmetto.tokenizer.tokenizer import Tokenizer
 from palmetto.training.data import TrainingData
 from palmetto.training.heldout import HeldoutText
@@ -37,22 +39,6 @@ def parse_corpus(word: str) -> tuple[Path, int]:
     raise PalmettoError(
         f"--corpus {word}: {folder} holds no packed corpus; make one with `palmetto corpus --text YOUR_TEXT --out "
         f"{folder}`."
-    )
-
-
-def find_tokenizer(folders: Sequence[Path]) -> Path:
-    """Return the folder of the tokenizer the corpora were packed with, found inside or beside them.
-
-    Raises:
-        PalmettoError: there is none.
-    """
-    for folder in folders:
-        for place in (folder / "tokenizer", folder.resolve().parent / "tokenizer"):
-            if (place / "tokenizer.model").exists():
-                return place
-    raise PalmettoError(
-        f"No tokenizer found beside {', '.join(map(str, folders))}; put the folder it was packed with there, as "
-        "`palmetto corpus` does."
     )
 
 
@@ -92,7 +78,7 @@ def train_single(
     """
     folders, weights = zip(*map(parse_corpus, corpora), strict=True)
     data = TrainingData.packed(folders, weights)
-    source = find_tokenizer(folders)
+    source = tokenizer_of_corpora(folders)
     tokenizer = Tokenizer.load(source)
     if tokenizer.sha256 != data.facts["tokenizer_sha256"]:
         raise PalmettoError(
@@ -104,16 +90,16 @@ def train_single(
         start = Start.newest(base)
         model = replace(read_model_config(base), name=out.name)
         _check_base(base, model, data)
-    if not (out / "tokenizer").exists():
-        with atomic_folder(out / "tokenizer") as partial:
-            shutil.copytree(source, partial, dirs_exist_ok=True)
-
     heldout = HeldoutText(folders[0], tokenizer.eod_id, run.training.heldout_tokens)
 
     def look(parameters: Parameters) -> dict[str, Any]:
         return {"heldout_bits_per_byte": heldout.measure(parameters, model).bits_per_byte}
 
-    trained = train(model, run.training, data, out, look, reporter, start=start, profile=profile)
+    with locked(out):
+        if not (out / "tokenizer").exists():
+            with atomic_folder(out / "tokenizer") as partial:
+                shutil.copytree(source.parent, partial, dirs_exist_ok=True)
+        trained = train(model, run.training, data, out, look, reporter, start=start, profile=profile)
     final = HeldoutText(folders[0], tokenizer.eod_id, run.training.final_heldout_tokens)
     losses = final.measure(trained.parameters, model)
     measured = {

@@ -197,7 +197,7 @@ def locked(study: Path) -> Iterator[None]:
         descriptor = os.open(study / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
     except (FileExistsError, NotADirectoryError, PermissionError) as error:
         raise PalmettoError(
-            f"The study folder {study} cannot be made or written ({error.strerror}); choose --out NEW."
+            f"The folder {study} cannot be made or written ({error.strerror}); choose --out NEW."
         ) from None
     try:
         try:
