@@ -20,8 +20,8 @@ from palmetto.model.config import ModelConfig
 from palmetto.model.forward import forward
 from palmetto.model.spec import Parameters, initialise
 from palmetto.training.config import TrainingConfig
-from palmetto.training.heldout import HeldoutText
 from palmetto.training.data import TrainingData, open_batches
+from palmetto.training.heldout import HeldoutText
 from palmetto.training.loop import Trained, train
 from palmetto.training.optimizer import OptimizerConfig
 from palmetto.training.schedules import BatchSize, LearningRate
