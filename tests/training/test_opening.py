@@ -98,7 +98,7 @@ def test_a_damaged_manifest_is_passed_over_and_nothing_dropped(
 def test_when_all_are_damaged_it_is_an_error_not_a_fresh_start(run: Path, mesh: jax.sharding.Mesh) -> None:
     damage(run, 2)
     damage(run, 3)
-    with pytest.raises(PalmettoError, match="Every checkpoint under .* is damaged"):
+    with pytest.raises(PalmettoError, match=r"Every checkpoint under .* is damaged"):
         opened(run, mesh)
 
 
