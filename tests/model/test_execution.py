@@ -32,6 +32,8 @@ DEEP = ModelConfig("deep", n_layers=9, d_model=32, n_heads=3, head_dim=16, vocab
 SHALLOW = replace(DEEP, name="shallow", n_layers=2)
 POLICIES = ("none", "attention", "full")
 EACH_WAY = pytest.mark.parametrize("config", [DEEP, SHALLOW], ids=lambda config: config.name)
+# Queries in three pieces, the last one short.
+LONG = replace(SHALLOW, name="long", sequence_length=160)
 
 
 def some_records(config: ModelConfig) -> np.ndarray:
@@ -76,7 +78,7 @@ def test_one_activation_a_layer_is_what_full_keeps() -> None:
     assert activation <= (there - here) / 8 <= activation + 2.2 * queries
 
 
-@EACH_WAY
+@pytest.mark.parametrize("config", [DEEP, SHALLOW, LONG], ids=lambda config: config.name)
 @pytest.mark.parametrize("policy", POLICIES)
 def test_the_compiled_steps_flops_are_our_own_count(config: ModelConfig, policy: str) -> None:
     counted = compiled_flops(compiled(config, policy).as_text())

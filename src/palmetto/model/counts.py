@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass, replace
 
+from palmetto.model.attention import causal_share
 from palmetto.model.config import ModelConfig
 from palmetto.model.execution import Rematerialisation
 from palmetto.model.spec import ParameterSpec, named_parameters, parameter_specs
@@ -59,13 +60,16 @@ def implemented_flops_per_token(
 ) -> FlopsPerToken:
     """Return the training FLOPs of one token as this program computes it, with XLA's attention.
 
-    The backward pass needs the operands of every product and not its result, so the last products of what is
-    recomputed are never made again: under `attention` the scores but not their product with the values; under
-    `full` all but the two output kernels, whose results only enter the residual stream (docs/rematerialisation.md).
+    Queries meet no more of what the causal mask hides than `causal_pieces` leaves in. The backward pass needs the
+    operands of every product and not its result, so the last products of what is recomputed are never made again:
+    under `attention` the scores but not their product with the values; under `full` all but the two output kernels,
+    whose results only enter the residual stream (docs/rematerialisation.md).
     """
     D, F = config.d_model, config.d_ff
     query_width = config.n_heads * config.head_dim
-    scores = 2.0 * query_width * config.sequence_length
+    scores = 2.0 * query_width * config.sequence_length * causal_share(config.sequence_length)
     inputs_of_block = 2.0 * D * (query_width + 2 * config.head_dim + 2 * F)
     a_layer = {"none": 0.0, "attention": scores, "full": inputs_of_block + 2 * scores}[rematerialisation]
-    return replace(flops_per_token(config), recomputed=config.n_layers * a_layer)
+    paper = flops_per_token(config)
+    # Two products forward and four backward, each of the scores' size.
+    return replace(paper, attention=config.n_layers * 6 * scores, recomputed=config.n_layers * a_layer)

@@ -50,16 +50,18 @@ def split_pairs(w: Float[Array, "... Q"]) -> Float[Array, "... Q"]:
     Weights store rotary pairs as neighbours. Reordering the small kernel, queries and keys alike, leaves every
     attention score as it was and lets the large activations be turned as two contiguous halves.
     """
-    return jnp.concatenate((w[..., 0::2], w[..., 1::2]), axis=-1)
+    return w.reshape(*w.shape[:-1], -1, 2).swapaxes(-1, -2).reshape(w.shape)
 
 
 def rotate(
     x: Float[Array, "... Q"], cos: Float[Array, "... P"], sin: Float[Array, "... P"]
 ) -> Float[Array, "... Q"]:
     """Turn each pair (x[i], x[i + Q/2]) by its position's angle (RoPE); expects columns from `split_pairs`."""
-    first, second = jnp.split(x, 2, axis=-1)
-    turned = jnp.concatenate((first * cos - second * sin, second * cos + first * sin), axis=-1)
-    return turned.astype(x.dtype)
+    halves = x.reshape(*x.shape[:-1], 2, -1)
+    # Swapping the halves by index lets the compiler make this one pass; joining two results would be several.
+    across = jnp.stack((-sin, sin), axis=-2)
+    turned = halves * cos[..., None, :] + halves[..., ::-1, :] * across
+    return turned.reshape(x.shape).astype(x.dtype)
 
 
 def ready_for_products(blocks: Blocks, config: ModelConfig) -> Blocks:
@@ -71,6 +73,21 @@ def ready_for_products(blocks: Blocks, config: ModelConfig) -> Blocks:
     dtype = resolve_dtype(config)
     cast: Blocks = jax.tree.map(lambda w: w.astype(dtype), blocks)
     return replace(cast, norm_scale=blocks.norm_scale, w_q=split_pairs(cast.w_q), w_k=split_pairs(cast.w_k))
+
+
+@jax.custom_vjp
+def gated(gate: Float[Array, "N F"], up: Float[Array, "N F"]) -> Float[Array, "N F"]:
+    """Return SwiGLU's middle, silu(gate) · up; the backward pass keeps these two arrays and no others."""
+    return jax.nn.silu(gate) * up
+
+
+def _gated_slopes(kept: tuple[Array, Array], slope: Array) -> tuple[Array, Array]:
+    gate, up = kept
+    opened = jax.nn.sigmoid(gate)
+    return slope * up * opened * (1.0 + gate * (1.0 - opened)), slope * gate * opened
+
+
+gated.defvjp(lambda gate, up: (gated(gate, up), (gate, up)), _gated_slopes)
 
 
 def block_output(
@@ -103,8 +120,7 @@ def block_output(
     mixed = attend(query, key, value).reshape(B * S, H * Q)
     attention = mixed @ weights.w_o.reshape(H * Q, D)
 
-    gate, up = h @ weights.w_gate, h @ weights.w_up
-    mlp = (jax.nn.silu(gate) * up) @ weights.w_down
+    mlp = gated(h @ weights.w_gate, h @ weights.w_up) @ weights.w_down
     return (attention + mlp).reshape(B, S, D), (key, value)
 
 
