@@ -153,6 +153,32 @@ def test_the_batches_read_afterwards_are_those_after_the_range(straight: tuple[P
     assert straight[1].facts["batches"] == {"first": 0, "count": 26, "skipped": 11}
 
 
+def test_the_metrics_name_the_range_where_it_was_left_out(straight: tuple[Path, Trained]) -> None:
+    named = {row["step"]: row["skipped"] for row in logged(straight[0] / "metrics.jsonl") if "skipped" in row}
+    assert named == {11: {"rewind": 1, "first_batch": 10, "end_batch": 21}}
+
+
+@pytest.mark.parametrize(
+    ("to_steps", "step", "rewind"),
+    [
+        ((10,), 11, 1),
+        ((10,), 12, None),
+        ((10, 10), 11, 2),
+        ((10, 15), 11, 1),
+        ((15, 10), 16, None),
+        ((15, 10), 11, 2),
+    ],
+)
+def test_a_row_names_the_rewind_that_the_way_to_it_took(
+    tmp_path: Path, to_steps: tuple[int, ...], step: int, rewind: int | None
+) -> None:
+    """A rewind to 15 and then one to 10: update 16 is made anew, and nothing is left out before it."""
+    record = rewinds.Rewinds(tmp_path)
+    record.entries = [{"to_step": to, "first_batch": 0, "end_batch": 1} for to in to_steps]
+    found = record.before(step)
+    assert (found and found["rewind"]) == rewind
+
+
 def test_the_steps_given_up_are_kept_aside(straight: tuple[Path, Trained]) -> None:
     rows = logged(straight[0] / "rewound" / "1.jsonl")
     assert [(row["step"], row["batch"]) for row in rows] == [(step, step - 1) for step in range(11, 19)]

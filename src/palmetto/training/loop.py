@@ -240,6 +240,8 @@ class _Run:
         self._tokens += fresh
         speed = fresh / seconds
         row: dict[str, Any] = {"step": step, "batch": waiting.index, "tokens": self._tokens, **values}
+        if skipped := self.rewinds.before(step):
+            row["skipped"] = skipped
         row["timing"] = {
             "seconds": seconds,
             "tokens_per_second": speed,

@@ -33,6 +33,22 @@ class Rewinds:
         """Return the ranges [first, end) of batch indices that are left out."""
         return [(entry["first_batch"], entry["end_batch"]) for entry in self.entries]
 
+    def before(self, step: int) -> dict[str, int] | None:
+        """Return the range left out right before update number `step`, for its row of `metrics.jsonl`, if there is one.
+
+        A later rewind to an earlier update makes the updates in between anew, and some of them without a gap.
+        """
+        for number, entry in reversed(list(enumerate(self.entries, start=1))):
+            if entry["to_step"] == step - 1:
+                return {
+                    "rewind": number,
+                    "first_batch": entry["first_batch"],
+                    "end_batch": entry["end_batch"],
+                }
+            if entry["to_step"] < step - 1:
+                return None
+        return None
+
     def abandoned(self, step: int, rewinds: int) -> bool:
         """Whether a checkpoint of `step`, saved after so many `rewinds`, lies on a way that was given up."""
         return any(entry["to_step"] < step for entry in self.entries[rewinds:])

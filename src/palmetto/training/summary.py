@@ -13,7 +13,6 @@ from palmetto.model.counts import count_parameters, flops_per_token
 from palmetto.model.spec import Parameters, named_parameters
 from palmetto.training.config import TrainingConfig
 from palmetto.training.loading import FORMAT
-from palmetto.training.rewinds import Rewinds
 from palmetto.training.throughput import causal_flops, peak_flops, utilisation
 
 
@@ -50,7 +49,8 @@ def summarise(
     seconds = sum(timing["seconds"] for timing in timings)
     # The median leaves out the steps that compiled, and pauses of a shared machine.
     speed = float(np.median([timing["tokens_per_second"] for timing in timings]))
-    skipped = sum(end - first for first, end in Rewinds(out).ranges())
+    # Batches are numbered from 0 with those left out among them.
+    skipped = rows[-1]["batch"] + 1 - len(rows)
     return {
         "name": config.name,
         "parameters": count_parameters(config),
