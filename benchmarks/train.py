@@ -13,7 +13,7 @@ import os
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ import numpy as np
 from palmetto.common.errors import PalmettoError
 from palmetto.model.config import ModelConfig
 from palmetto.training.environment import threads, usable_cores
+from sides import ON_CPU, ON_GPU, Side
 
 EXAMPLES = """examples:
   python benchmarks/train.py                              palm_800k and palm_5m, a few minutes on a CPU
@@ -46,45 +47,6 @@ WARM_UP = 2
 QUIET = 0.15
 PATIENCE = 15.0  # seconds a turn waits for other programs to be quiet
 SEED = 0
-
-
-@dataclass(frozen=True)
-class Side:
-    """One way to train."""
-
-    name: str
-    """As the table and `--sides` call it."""
-
-    bfloat16: bool
-    """Products in bfloat16; weights and optimizer stay float32."""
-
-    compiled: bool = False
-    """PyTorch: model and update through `torch.compile`."""
-
-    deterministic: bool = False
-    """On a GPU: only algorithms whose results repeat. On a CPU all are."""
-
-    @property
-    def torch(self) -> bool:
-        """Whether PyTorch trains it."""
-        return self.name.startswith("torch")
-
-
-ON_CPU = (
-    Side("palmetto", bfloat16=False),
-    Side("torch-eager", bfloat16=False),
-    Side("torch-compiled", bfloat16=False, compiled=True),
-    Side("palmetto-bf16", bfloat16=True),
-    Side("torch-eager-bf16", bfloat16=True),
-    Side("torch-compiled-bf16", bfloat16=True, compiled=True),
-)
-ON_GPU = (
-    Side("palmetto-bf16", bfloat16=True),
-    Side("palmetto-bf16-deterministic", bfloat16=True, deterministic=True),
-    Side("torch-eager-bf16", bfloat16=True),
-    Side("torch-compiled-bf16", bfloat16=True, compiled=True),
-    Side("torch-compiled-bf16-deterministic", bfloat16=True, compiled=True, deterministic=True),
-)
 
 
 class PalmettoTrainer:
@@ -196,16 +158,15 @@ class Player:
 
     def start(self) -> None:
         """Start the process, let it compile and warm up, and keep it waiting."""
-        if side_is_deterministic := self.side.deterministic:
-            os.environ["XLA_FLAGS"] = "--xla_gpu_deterministic_ops=true"
-            os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
+        added = self.side.environment()
+        os.environ |= added
         context = multiprocessing.get_context("spawn")
         self._connection, far = context.Pipe()
         self._process = context.Process(target=serve, args=(far, *self._arguments), daemon=True)
         self._process.start()
         far.close()
-        if side_is_deterministic:
-            del os.environ["XLA_FLAGS"], os.environ["CUBLAS_WORKSPACE_CONFIG"]
+        for name in added:
+            del os.environ[name]
         fresh = not self.losses
         losses = self._ask(WARM_UP)[1]
         if fresh:

@@ -6,6 +6,9 @@ import platform
 from pathlib import Path
 from typing import Any
 
+LARGE_PAGES = "glibc.malloc.hugetlb=1"
+"""What the environment's GLIBC_TUNABLES must say for memory in large pages."""
+
 
 def usable_cores() -> int:
     """Return the cores this process may run on."""

@@ -10,6 +10,9 @@ from typing import Any, Protocol, runtime_checkable
 from palmetto.common.errors import PalmettoError
 from palmetto.common.files import finite
 
+# TensorBoard looks every few seconds; writing out at every step would cost more than the rest of the log.
+_FLUSH_SECONDS = 2.0
+
 
 @runtime_checkable
 class Tracker(Protocol):
@@ -72,7 +75,7 @@ class TensorBoard:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._folder, self._flushed = folder, 0.0
 
     def begin(self, step: int) -> None:
         """Open a new event file that overrides events after `step`."""
@@ -88,20 +91,24 @@ class TensorBoard:
             self._writer.write_event(Event(wall_time=time.time(), step=step + 1, session_log=log))
 
     def log(self, row: dict[str, Any]) -> None:
-        """Write every number of the row as a scalar; groups become prefixes."""
+        """Write every number of the row as a scalar, in one event; groups become prefixes."""
         from tensorboardX.proto.event_pb2 import Event
-        from tensorboardX.summary import scalar
+        from tensorboardX.proto.summary_pb2 import Summary
 
+        values = []
         for name, value in row.items():
             if name == "step":
                 continue
             parts = value.items() if isinstance(value, dict) else [("", value)]
             for part, number in parts:
-                if not isinstance(number, int | float):
-                    continue
-                summary = scalar(f"{name}/{part}" if part else name, number)
-                self._writer.write_event(Event(wall_time=time.time(), step=row["step"], summary=summary))
-        self.flush()
+                if isinstance(number, int | float):
+                    tag = f"{name}/{part}" if part else name
+                    values.append(Summary.Value(tag=tag, simple_value=number))
+        now = time.time()
+        self._writer.write_event(Event(wall_time=now, step=row["step"], summary=Summary(value=values)))
+        if now - self._flushed > _FLUSH_SECONDS:
+            self.flush()
+            self._flushed = now
 
     def flush(self) -> None:
         """Write buffered events."""
