@@ -6,7 +6,7 @@ import platform
 from typing import Any
 
 import palmetto
-from palmetto.training.environment import processor, threads
+from palmetto.training.environment import environment, processor
 
 _LIBRARIES = (
     "jax", "jaxlib", "numpy", "optax", "orbax-checkpoint", "grain", "sentencepiece", "lm_eval", "datatrove", "plotly",
@@ -20,19 +20,10 @@ def memory_bytes() -> int:
 
 def describe_hardware() -> dict[str, Any]:
     """Return devices, threads, processor and memory."""
-    import jax
-
-    name, isa = processor()
-    devices = jax.devices()
-    return {
-        "platform": devices[0].platform,
-        "device_kind": devices[0].device_kind,
-        "devices": len(devices),
-        "threads": threads(),
-        "cpu": name,
-        "isa": isa,
-        "memory_bytes": memory_bytes(),
-    }
+    kept = ("platform", "device_kind", "devices", "threads", "isa")
+    around = environment()
+    facts = {name: around[name] for name in kept}
+    return {**facts, "cpu": processor()[0], "memory_bytes": memory_bytes()}
 
 
 def describe_versions() -> dict[str, str]:
