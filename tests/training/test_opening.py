@@ -143,7 +143,7 @@ def test_another_environment_is_said_and_recorded(tmp_path: Path, mesh: jax.shar
     said: list[str] = []
     record_environment(tmp_path, mesh, "xla", 0, said.append, "tiny")
     record_environment(tmp_path, mesh, "xla", 2, said.append, "tiny")
-    assert said == ["tiny: attention xla on 1 x cpu"] * 2
+    assert said == ["  tiny: attention xla on 1 x cpu"] * 2
     entries = read_json(tmp_path / "environments.json")
     entries[0]["environment"]["threads"] = 77
     write_json(tmp_path / "environments.json", entries)
