@@ -1,6 +1,7 @@
 """The command line's own part: parsing, and errors as one sentence with an exit code."""
 
 import errno
+import os
 import sys
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from palmetto.cli import main as cli
 from palmetto.common.errors import PalmettoError, StageConflictError
+from palmetto.training.environment import LARGE_PAGES
 
 
 def end(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -138,3 +140,30 @@ def test_info_prints_the_ladder(capsys: pytest.CaptureFixture[str]) -> None:
     assert "palm_160k" in out
     assert "161,856" in out
     assert "palm_540b" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "setting", "again"),
+    [
+        (["train", "x"], None, True),
+        (["study", "x"], None, True),
+        (["info"], None, False),
+        (["train", "x"], "", False),
+    ],
+)
+def test_what_trains_is_started_again_with_large_pages_unless_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch, words: list[str], setting: str | None, again: bool
+) -> None:
+    pages = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+    if not pages.exists() or "[never]" in pages.read_text():
+        pytest.skip("this system has no large pages")
+    started: list[tuple[str, list[str], str]] = []
+    monkeypatch.setattr(sys, "argv", ["palmetto", *words])
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    if setting is not None:
+        monkeypatch.setenv("GLIBC_TUNABLES", setting)
+    monkeypatch.setattr(
+        "os.execv", lambda program, line: started.append((program, line, os.environ["GLIBC_TUNABLES"]))
+    )
+    cli._with_large_pages()
+    assert started == ([(sys.executable, sys.orig_argv, LARGE_PAGES)] if again else [])
