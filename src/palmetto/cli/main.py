@@ -13,7 +13,7 @@ import tyro
 
 from palmetto.common.errors import PalmettoError
 from palmetto.common.progress import Terminal
-from palmetto.training.environment import LARGE_PAGES
+from palmetto.training.environment import LARGE_PAGES, usable_cores
 
 _EXAMPLES = """examples:
   palmetto study starter                          train, evaluate and report three models, here and now
@@ -73,8 +73,6 @@ def _parse(arguments: list[str]) -> Any:
 
 def _before_jax() -> None:
     """Fix what decides bits and noise; JAX reads it once, at its start."""
-    from palmetto.training.environment import usable_cores
-
     os.environ.setdefault("NPROC", str(usable_cores()))
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 

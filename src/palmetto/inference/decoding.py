@@ -10,9 +10,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
 from palmetto.inference.types import Sampling
-from palmetto.model.attention import causal_mask, multi_query_attention
+from palmetto.model.attention import Attend, causal_mask, multi_query_attention
 from palmetto.model.config import ModelConfig
-from palmetto.model.forward import Attend, embed, normalise, output_logits, run_blocks
+from palmetto.model.forward import embed, normalise, output_logits, run_blocks
 from palmetto.model.spec import Parameters
 
 

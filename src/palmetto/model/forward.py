@@ -14,8 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
-from palmetto.model.attention import Attend as Attend  # noqa: PLC0414 (callers of `run_blocks` find it here)
-from palmetto.model.attention import causal_attention
+from palmetto.model.attention import Attend, causal_attention
 from palmetto.model.config import ModelConfig
 from palmetto.model.execution import ExecutionConfig, resolve_attention, resolve_dtype
 from palmetto.model.spec import Blocks, Parameters
