@@ -48,6 +48,11 @@ def finite(value: Any) -> Any:
     return value
 
 
+def as_json(value: Any) -> Any:
+    """Return a value as a file of JSON would give it back: a tuple becomes a list."""
+    return json.loads(canonical_json(value))
+
+
 def hash_json(value: Any) -> str:
     """Return the SHA-256 of a value's canonical JSON."""
     return sha256_bytes(canonical_json(value).encode())

@@ -15,7 +15,7 @@ import tensorstore
 
 from palmetto.common.errors import PalmettoError
 from palmetto.common.files import hash_json, read_json
-from palmetto.training.checkpoints import committed_steps, verify
+from palmetto.training.checkpoints import newest_step, verify
 
 # Rows of a matrix that has no layer axis are read in blocks of about this many bytes.
 _BLOCK_BYTES = 64 << 20
@@ -49,10 +49,7 @@ class StoredWeights:
         Raises:
             PalmettoError: there is none, it is damaged, or Orbax stored it in a form unknown here.
         """
-        steps = committed_steps(checkpoints)
-        if not steps:
-            raise PalmettoError(f"{checkpoints} holds no finished checkpoint; train the model first.")
-        self.step = steps[-1]
+        self.step = newest_step(checkpoints)
         self.manifest_sha256 = hash_json(verify(checkpoints, self.step))
         self._folder = (checkpoints / f"{self.step:08d}" / "state" / "parameters").resolve()
         metadata: dict[str, Any] = read_json(self._folder / "_METADATA")

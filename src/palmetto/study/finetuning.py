@@ -28,7 +28,6 @@ from palmetto.training.examples import ExampleRecords, encode_examples, read_exa
 from palmetto.training.heldout import HeldoutText
 from palmetto.training.loading import load_parameters, read_model_config
 from palmetto.training.loop import train
-from palmetto.training.mixture import Mixture
 from palmetto.training.opening import Start
 
 # Examples looked at on the way, and held-out tokens on the way and at the end.
@@ -175,7 +174,7 @@ def finetune(
     else:
         data, corpus = _text(source, tokenizer, length, base)
         judge = _TextJudge(corpus, tokenizer.eod_id, settings.seed)
-    records, _ = Mixture(data.weights).end([len(each) for each in data.sources])
+    records, _ = data.held()
     training = finetuning(settings, records)
     with locked(out):
         _copy_tokenizer(tokenizer_file, out)

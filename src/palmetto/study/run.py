@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from palmetto.common.files import canonical_json, read_json, write_json
+from palmetto.common.files import as_json, read_json, write_json
 from palmetto.common.progress import Reporter
 from palmetto.model.config import ModelConfig
 from palmetto.model.spec import Parameters
@@ -23,9 +23,7 @@ from palmetto.training.environment import environment
 
 def flatten(prefix: str, value: Any) -> dict[str, Any]:
     """Return a config as JSON values by dotted name, so that a difference can be named."""
-    import json
-
-    value = json.loads(canonical_json(value))
+    value = as_json(value)
     if not isinstance(value, dict):
         return {prefix: value}
     flat: dict[str, Any] = {}

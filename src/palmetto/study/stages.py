@@ -15,6 +15,7 @@ from typing import Any
 
 from palmetto.common.errors import PalmettoError, StageConflictError
 from palmetto.common.files import atomic_folder, hash_json, read_json, write_json
+from palmetto.training.environment import differences
 
 RECORD = "stage.json"
 _ASIDE = "aside"
@@ -99,11 +100,7 @@ def run_stage(
         ledger.records.append(record)
         return False
     if record is not None and record["environment"] != environment:
-        changed = [
-            f"{name} {record['environment'].get(name)} -> {value}"
-            for name, value in environment.items()
-            if record["environment"].get(name) != value
-        ]
+        changed = differences(record["environment"], environment)
         say(f"  {stage.name}: going on under another environment ({', '.join(changed)}); bits may differ.")
 
     start = time.perf_counter()

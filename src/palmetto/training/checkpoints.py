@@ -229,6 +229,18 @@ def committed_steps(folder: Path) -> list[int]:
     )
 
 
+def newest_step(folder: Path) -> int:
+    """Return the step of the newest committed checkpoint under `folder`.
+
+    Raises:
+        PalmettoError: there is none.
+    """
+    steps = committed_steps(folder)
+    if not steps:
+        raise PalmettoError(f"{folder} holds no finished checkpoint; train the model first.")
+    return steps[-1]
+
+
 def _read_manifest(root: Path) -> dict[str, Any]:
     manifest: dict[str, Any] = read_json(root / _MANIFEST)
     if not isinstance(manifest, dict) or manifest.pop("sha256", None) != hash_json(manifest):

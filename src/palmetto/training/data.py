@@ -57,6 +57,11 @@ class TrainingData:
             ]
         return cls(tuple(records), tuple(weights), records[0].sequence_length, facts)
 
+    def held(self, epochs: int = 1) -> tuple[int, RecordArray]:
+        """Return the records that so many epochs hold, and the source that ends first."""
+        records, first_to_end = Mixture(self.weights).end([len(source) * epochs for source in self.sources])
+        return records, self.sources[first_to_end]
+
 
 def open_batches(
     config: TrainingConfig,
@@ -77,9 +82,8 @@ def open_batches(
         PalmettoError: the recipe asks for more tokens than its epochs of the corpus hold.
     """
     needed = config.sequences()
-    held, first_to_end = Mixture(data.weights).end([len(source) * config.epochs for source in data.sources])
+    held, source = data.held(config.epochs)
     if needed > held:
-        source = data.sources[first_to_end]
         what = "the corpus" if len(data.sources) == 1 else f"the mixture, whose {source!r} ends first,"
         raise PalmettoError(
             f"The recipe trains on {needed:,} records of {data.sequence_length} tokens, but {what} holds "

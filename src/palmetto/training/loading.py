@@ -11,7 +11,7 @@ from palmetto.common.files import read_json
 from palmetto.model.config import ModelConfig
 from palmetto.model.spec import Parameters
 from palmetto.sharding import MeshConfig, make_mesh
-from palmetto.training.checkpoints import committed_steps, restore_parameters
+from palmetto.training.checkpoints import newest_step, restore_parameters
 from palmetto.training.state import abstract_state
 
 FORMAT = 1
@@ -50,8 +50,6 @@ def load_parameters(model_folder: Path) -> tuple[ModelConfig, Parameters]:
     """
     config = read_model_config(model_folder)
     checkpoints = model_folder / "checkpoints"
-    steps = committed_steps(checkpoints)
-    if not steps:
-        raise PalmettoError(f"{checkpoints} holds no finished checkpoint; train the model first.")
+    step = newest_step(checkpoints)
     mesh = make_mesh(MeshConfig(data=1), jax.devices()[:1])
-    return config, restore_parameters(checkpoints, steps[-1], abstract_state(config, mesh).parameters)
+    return config, restore_parameters(checkpoints, step, abstract_state(config, mesh).parameters)

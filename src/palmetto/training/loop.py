@@ -84,8 +84,8 @@ def train(
             again, another run's folder, a checkpoint that cannot be written, or only damaged ones.
         StoppedError: SIGTERM came; the run is saved and can go on.
     """
-    epoch = len(open_batches(replace(training, epochs=1, steps=1), data))
     open_batches(training, data)
+    epoch, _ = data.held()
     if training.sequences() > epoch:
         reporter.say(
             f"{config.name}: reads its {epoch:,} records {training.sequences() / epoch:.2f} times (the paper: once)."

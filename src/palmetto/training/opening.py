@@ -9,10 +9,10 @@ import jax
 from jax.sharding import Mesh
 
 from palmetto.common.errors import PalmettoError
-from palmetto.common.files import canonical_json, read_json, write_json
+from palmetto.common.files import as_json, read_json, write_json
 from palmetto.model.config import ModelConfig
 from palmetto.sharding import check_divides
-from palmetto.training.checkpoints import Checkpoints, committed_steps, restore_parameters, restore_state
+from palmetto.training.checkpoints import Checkpoints, newest_step, restore_parameters, restore_state
 from palmetto.training.config import TrainingConfig
 from palmetto.training.environment import differences, environment
 from palmetto.training.loading import read_model_config
@@ -42,10 +42,7 @@ class Start:
             PalmettoError: the folder holds no model, or no finished checkpoint.
         """
         read_model_config(folder)
-        steps = committed_steps(folder / "checkpoints")
-        if not steps:
-            raise PalmettoError(f"{folder / 'checkpoints'} holds no finished checkpoint to begin from.")
-        return cls(folder, steps[-1], reset_optimizer)
+        return cls(folder, newest_step(folder / "checkpoints"), reset_optimizer)
 
     def facts(self) -> dict[str, Any]:
         """Return what `config.json` records of it."""
@@ -68,10 +65,9 @@ def claim(out: Path, described: dict[str, Any]) -> None:
     """
     path = out / "config.json"
     if path.exists():
-        # Through JSON and back: a tuple in the config is a list in the file.
-        before, now = read_json(path), described
-        if canonical_json(before) != canonical_json(now):
-            changed = [name for name in sorted({*before, *now}) if before.get(name) != _plain(now.get(name))]
+        before, now = read_json(path), as_json(described)
+        changed = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
+        if changed:
             raise PalmettoError(
                 f"{path} describes another run (different: {', '.join(changed)}); choose another folder, or move this "
                 "one away."
@@ -79,12 +75,6 @@ def claim(out: Path, described: dict[str, Any]) -> None:
     else:
         write_json(path, described)
     Rewinds(out).begin()
-
-
-def _plain(value: Any) -> Any:
-    import json
-
-    return json.loads(canonical_json(value))
 
 
 def check_mesh(config: ModelConfig, training: TrainingConfig, mesh: Mesh) -> None:
