@@ -1,8 +1,5 @@
 """`palmetto corpus`: a packed corpus to train on, from text or from tokens that others made."""
 
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -63,7 +60,7 @@ class Corpus:
 
             # Told before hours of reading.
             tokenizer = Tokenizer.load(self.tokenizer)
-        with _whole_or_absent(self.out) as folder:
+        with atomic_folder(self.out) as folder:
             manifest = (
                 self._from_tokens(folder, tokenizer, terminal)
                 if self.tokens
@@ -98,6 +95,7 @@ class Corpus:
         from palmetto.corpus.pack import pack_corpus
         from palmetto.corpus.prepare import prepare_documents
         from palmetto.tokenizer.config import TokenizerConfig
+        from palmetto.tokenizer.places import copy_tokenizer
         from palmetto.tokenizer.tokenizer import Tokenizer
         from palmetto.tokenizer.train import train_tokenizer
 
@@ -112,18 +110,19 @@ class Corpus:
             wanted = TokenizerConfig(vocab_size=self.vocab_size, seed=self.seed)
         documents = _inside(folder, "documents")
         prepare_documents(config, documents, terminal)
-        if tokenizer is None:
+        if self.tokenizer is None:
             texts = (document.text for document in read_documents(documents / "train.jsonl.gz"))
             place = _inside(folder, "tokenizer")
             train_tokenizer(texts, wanted, place, terminal)
             tokenizer = Tokenizer.load(place)
         else:
-            self._copy_tokenizer(folder)
+            copy_tokenizer(self.tokenizer, _inside(folder, "tokenizer"))
         length = self.sequence_length or 256
         return pack_corpus(documents, tokenizer, length, _inside(folder, "corpus"), terminal, seed=self.seed)
 
     def _from_tokens(self, folder: Path, tokenizer: Any, terminal: Terminal) -> dict[str, Any]:
         from palmetto.corpus.tokens import TokensConfig, import_tokens
+        from palmetto.tokenizer.places import copy_tokenizer
 
         config = TokensConfig(
             shards=tuple(str(Path(path).resolve()) for path in self.tokens),
@@ -132,34 +131,12 @@ class Corpus:
             heldout_fraction=self.heldout_fraction,
             seed=self.seed,
         )
-        self._copy_tokenizer(folder)
+        assert self.tokenizer is not None  # `_check` has seen to it
+        copy_tokenizer(self.tokenizer, _inside(folder, "tokenizer"))
         return import_tokens(config, tokenizer, _inside(folder, "corpus"), terminal)
-
-    def _copy_tokenizer(self, folder: Path) -> None:
-        """Copy the model, and its manifest where it has one."""
-        from palmetto.tokenizer.tokenizer import MODEL_NAME
-
-        assert self.tokenizer is not None
-        model = self.tokenizer / MODEL_NAME if self.tokenizer.is_dir() else self.tokenizer
-        place = _inside(folder, "tokenizer")
-        shutil.copyfile(model, place / MODEL_NAME)
-        manifest = model.with_name("manifest.json")
-        if model.name == MODEL_NAME and manifest.is_file():
-            shutil.copyfile(manifest, place / manifest.name)
 
 
 def _inside(folder: Path, name: str) -> Path:
     place = folder / name
     place.mkdir()
     return place
-
-
-@contextmanager
-def _whole_or_absent(final: Path) -> Iterator[Path]:
-    """As `atomic_folder`; an attempt that an error or Ctrl-C ends leaves nothing behind."""
-    with atomic_folder(final) as folder:
-        try:
-            yield folder
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise

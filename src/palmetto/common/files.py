@@ -88,8 +88,8 @@ def atomic_path(final: Path) -> Iterator[Path]:
 def atomic_folder(final: Path) -> Iterator[Path]:
     """Yield an empty temporary folder beside `final`; on a clean exit it is renamed to `final`.
 
-    What an earlier, interrupted attempt left is removed first. `final` must not exist: finished work is
-    never overwritten.
+    The temporary folder is removed when the body raises, and what an attempt that was killed left is removed first.
+    `final` must not exist: finished work is never overwritten.
     """
     if final.exists():
         raise PalmettoError(
@@ -99,7 +99,11 @@ def atomic_folder(final: Path) -> Iterator[Path]:
     if temporary.exists():
         shutil.rmtree(temporary)
     temporary.mkdir(parents=True)
-    yield temporary
+    try:
+        yield temporary
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
     temporary.rename(final)
     _sync_folder(final.parent)
 

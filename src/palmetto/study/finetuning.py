@@ -1,7 +1,6 @@
 """A trained model tuned on examples or on more text: `palmetto finetune` (paper, sections 6.4, 6.6 and 6.7)."""
 
 import math
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from palmetto.common.errors import PalmettoError
-from palmetto.common.files import atomic_folder, read_json, read_json_lines, write_json
+from palmetto.common.files import read_json, read_json_lines, write_json
 from palmetto.common.progress import Reporter, Silent
 from palmetto.evaluation.statistics import ratio_bootstrap
 from palmetto.evaluation.targets import answer, compare
@@ -19,10 +18,10 @@ from palmetto.model.config import ModelConfig
 from palmetto.model.spec import Parameters
 from palmetto.recipes.finetuning import FinetuningConfig, finetuning
 from palmetto.study.hardware import peak_memory_bytes
-from palmetto.study.single import parse_corpus
+from palmetto.study.single import keep_tokenizer, parse_corpus
 from palmetto.study.stages import locked
 from palmetto.tokenizer.places import tokenizer_of_model
-from palmetto.tokenizer.tokenizer import MODEL_NAME, Tokenizer
+from palmetto.tokenizer.tokenizer import Tokenizer
 from palmetto.training.data import TrainingData
 from palmetto.training.examples import ExampleRecords, encode_examples, read_examples, split_examples
 from palmetto.training.heldout import HeldoutText
@@ -177,7 +176,7 @@ def finetune(
     records, _ = data.held()
     training = finetuning(settings, records)
     with locked(out):
-        _copy_tokenizer(tokenizer_file, out)
+        keep_tokenizer(tokenizer_file, out)
         trained = train(
             model,
             training,
@@ -214,16 +213,6 @@ def _check_out(out: Path, base: Path) -> None:
 
 # What an interrupted start may have left.
 _OURS = ("lock", "tokenizer", "tokenizer.partial", "config.json.partial")
-
-
-def _copy_tokenizer(file: Path, out: Path) -> None:
-    place = out / "tokenizer"
-    if not place.exists():
-        with atomic_folder(place) as partial:
-            shutil.copyfile(file, partial / MODEL_NAME)
-            manifest = file.with_name("manifest.json")
-            if file.parent.name == "tokenizer" and manifest.is_file():
-                shutil.copyfile(manifest, partial / manifest.name)
 
 
 def _examples(

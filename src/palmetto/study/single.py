@@ -1,6 +1,5 @@
 """One model trained by itself, on corpora already packed: `palmetto train`."""
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from palmetto.model.spec import Parameters
 from palmetto.recipes.training import RunConfig
 from palmetto.study.hardware import peak_memory_bytes
 from palmetto.study.stages import locked
-from palmetto.tokenizer.places import tokenizer_of_corpora
+from palmetto.tokenizer.places import copy_tokenizer, tokenizer_of_corpora
 from palmetto.tokenizer.tokenizer import Tokenizer
 from palmetto.training.data import TrainingData
 from palmetto.training.heldout import HeldoutText
@@ -96,9 +95,7 @@ def train_single(
         return {"heldout_bits_per_byte": heldout.measure(parameters, model).bits_per_byte}
 
     with locked(out):
-        if not (out / "tokenizer").exists():
-            with atomic_folder(out / "tokenizer") as partial:
-                shutil.copytree(source.parent, partial, dirs_exist_ok=True)
+        keep_tokenizer(source, out)
         trained = train(model, run.training, data, out, look, reporter, start=start, profile=profile)
     final = HeldoutText(folders[0], tokenizer.eod_id, run.training.final_heldout_tokens)
     losses = final.measure(trained.parameters, model)
@@ -112,6 +109,13 @@ def train_single(
     summary["timing"]["peak_memory_bytes"] = peak_memory_bytes()
     write_json(out / "summary.json", summary)
     return summary
+
+
+def keep_tokenizer(source: Path, out: Path) -> None:
+    """Copy the tokenizer into a model's folder, unless it is there: the model is then whole by itself."""
+    if not (out / "tokenizer").exists():
+        with atomic_folder(out / "tokenizer") as folder:
+            copy_tokenizer(source, folder)
 
 
 def _check_base(base: Path, model: ModelConfig, data: TrainingData) -> None:
