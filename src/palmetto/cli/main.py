@@ -12,6 +12,7 @@ from typing import Annotated, Any, Union
 import tyro
 
 from palmetto.common.errors import PalmettoError
+from palmetto.common.interruption import Interruption
 from palmetto.common.progress import Terminal
 from palmetto.training.environment import LARGE_PAGES, usable_cores
 
@@ -97,7 +98,8 @@ def main(arguments: list[str] | None = None) -> None:
         _with_large_pages()
     _before_jax()
     try:
-        _parse(sys.argv[1:] if arguments is None else arguments).run(Terminal())
+        with Interruption():
+            _parse(sys.argv[1:] if arguments is None else arguments).run(Terminal())
     except PalmettoError as error:
         print(f"palmetto: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None

@@ -7,6 +7,7 @@ from pathlib import Path
 import tyro
 
 from palmetto.common.errors import PalmettoError
+from palmetto.common.interruption import Interruption
 from palmetto.common.progress import Terminal
 
 
@@ -67,7 +68,8 @@ class Study:
         from palmetto.study.run import StudyRun
 
         try:
-            page = StudyRun(config, study, terminal).run(self.redo)
+            with Interruption():
+                page = StudyRun(config, study, terminal).run(self.redo)
         except KeyboardInterrupt:
             print(f"\nStopped. Run the same command again to go on: {_again()}", file=sys.stderr)
             raise SystemExit(130) from None
