@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int, Key
 from palmetto.inference.types import Sampling
 from palmetto.model.attention import Attend, causal_mask, multi_query_attention
 from palmetto.model.config import ModelConfig
-from palmetto.model.forward import embed, normalise, output_logits, run_blocks
+from palmetto.model.forward import embed, normalise, output_logits, ready_for_products, run_blocks
 from palmetto.model.spec import Parameters
 
 
@@ -47,6 +47,7 @@ def generate_batch(
     B, P = tokens.shape
     new = sampling.max_new_tokens
     mask = causal_mask(P)
+    blocks = ready_for_products(parameters.blocks, config)  # once, not for every token
     seeds = jax.vmap(lambda number: jax.random.fold_in(jax.random.key(sampling.seed), number))(numbers)
 
     def pick(states: Array, step: Array) -> Array:
@@ -57,7 +58,7 @@ def generate_batch(
         return multi_query_attention(query, key, value, mask)
 
     x, (key, value) = run_blocks(
-        embed(parameters, tokens), parameters.blocks, jnp.arange(P)[None], config, lambda _: attend_prompt
+        embed(parameters, tokens), blocks, jnp.arange(P)[None], config, lambda _: attend_prompt
     )
     room = ((0, 0), (0, 0), (0, new), (0, 0))
     caches = (jnp.pad(key, room), jnp.pad(value, room))
@@ -81,7 +82,7 @@ def generate_batch(
 
         x, (key, value) = run_blocks(
             embed(parameters, token[:, None]),
-            parameters.blocks,
+            blocks,
             (lengths + number)[:, None],
             config,
             make_attend,

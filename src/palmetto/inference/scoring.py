@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from palmetto.model.attention import Attend, causal_mask, multi_query_attention
 from palmetto.model.config import ModelConfig
-from palmetto.model.forward import embed, normalise, output_logits, run_blocks
+from palmetto.model.forward import embed, normalise, output_logits, ready_for_products, run_blocks
 from palmetto.model.spec import Parameters
 
 
@@ -36,7 +36,11 @@ def prefix_cache(
 
     positions = jnp.arange(tokens.shape[0])[None]
     _, (key, value) = run_blocks(
-        embed(parameters, tokens[None]), parameters.blocks, positions, config, lambda _: attend
+        embed(parameters, tokens[None]),
+        ready_for_products(parameters.blocks, config),
+        positions,
+        config,
+        lambda _: attend,
     )
     return Cache(key[:, 0], value[:, 0], length)
 
@@ -80,7 +84,12 @@ def score_batch(
         return attend
 
     x, _ = run_blocks(
-        embed(parameters, tokens), parameters.blocks, positions, config, make_attend, (cache.key, cache.value)
+        embed(parameters, tokens),
+        ready_for_products(parameters.blocks, config),
+        positions,
+        config,
+        make_attend,
+        (cache.key, cache.value),
     )
     states = normalise(x, config).reshape(-1, config.d_model)[pair_slot]
 

@@ -131,7 +131,7 @@ def run_blocks(
     make_attend: Callable[[Any], Attend],
     per_layer: Any = None,
 ) -> tuple[Float[Array, "B S D"], tuple[Array, Array]]:
-    """Scan the blocks over their leading axis.
+    """Scan the blocks, which are `ready_for_products`, over their leading axis.
 
     `per_layer` is a tree with a leading layer axis, such as a cache; `make_attend` receives its slice for the layer
     at hand. Returns the residual stream and all keys and values, each [L, B, S, Q].
@@ -143,7 +143,7 @@ def run_blocks(
         added, kept = block_output(x, weights, angles, make_attend(extra), config)
         return x + added, kept
 
-    return jax.lax.scan(step, x, (ready_for_products(blocks, config), per_layer), unroll=_unrolls(config))
+    return jax.lax.scan(step, x, (blocks, per_layer), unroll=_unrolls(config))
 
 
 def _unrolls(config: ModelConfig) -> bool:
@@ -214,14 +214,19 @@ def hidden_states(
     return normalise(x, config)
 
 
+def scaled_logits(states: Float[Array, "N D"], rows: Float[Array, "V D"]) -> Float[Array, "N V"]:
+    """Return float32 logits: states times the embedding's rows, divided by sqrt(D) (section 5)."""
+    return jnp.matmul(states, rows.T, preferred_element_type=jnp.float32) * rows.shape[1] ** -0.5
+
+
 def output_logits(
     parameters: Parameters, hidden: Float[Array, "*A D"], config: ModelConfig
 ) -> Float[Array, "*A V"]:
-    """Return float32 logits: the tied embedding times the states, divided by sqrt(D) (section 5)."""
+    """Return the `scaled_logits` of states over the tied embedding."""
     dtype = resolve_dtype(config)
     flat = hidden.reshape(-1, config.d_model).astype(dtype)
-    logits = jnp.matmul(flat, parameters.embedding.astype(dtype).T, preferred_element_type=jnp.float32)
-    return logits.reshape(*hidden.shape[:-1], config.vocab_size) * (config.d_model**-0.5)
+    logits = scaled_logits(flat, parameters.embedding.astype(dtype))
+    return logits.reshape(*hidden.shape[:-1], config.vocab_size)
 
 
 def forward(

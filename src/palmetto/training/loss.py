@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from palmetto.model.config import ModelConfig
 from palmetto.model.execution import ExecutionConfig, resolve_dtype
-from palmetto.model.forward import PLAIN, hidden_states
+from palmetto.model.forward import PLAIN, hidden_states, scaled_logits
 from palmetto.model.spec import Parameters
 
 Z_LOSS_WEIGHT = 1e-4  # section 5: 10^-4 · log² Z
@@ -94,9 +94,8 @@ def _flat(hidden: Float[Array, "B S D"], rows: Float[Array, "V D"]) -> Float[Arr
 def _logits(
     states: Float[Array, "N D"], rows: Float[Array, "V D"], like: Int[Array, "B S"]
 ) -> Float[Array, "B S V"]:
-    """Return float32 logits, divided by sqrt(D) (section 5), of a chunk's states in the shape of its targets."""
-    logits = jnp.matmul(states, rows.T, preferred_element_type=jnp.float32) * rows.shape[1] ** -0.5
-    return logits.reshape(*like.shape, rows.shape[0])
+    """Return the logits of a chunk's states in the shape of its targets."""
+    return scaled_logits(states, rows).reshape(*like.shape, rows.shape[0])
 
 
 def _by_chunks(
