@@ -8,7 +8,7 @@ which `metrics.jsonl` keeps.
 import math
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,11 +27,12 @@ from palmetto.training.batches import Batches, read_ahead
 from palmetto.training.checkpoints import Checkpoints
 from palmetto.training.config import TrainingConfig
 from palmetto.training.data import TrainingData, open_batches
+from palmetto.training.engine import Engine, MeshEngine
 from palmetto.training.opening import Start, check_mesh, claim, record_environment, restore_or_start
 from palmetto.training.rewinds import Rewinds, describe_spike
 from palmetto.training.signals import StoppedError, Termination
 from palmetto.training.spikes import Spike, SpikeDetector
-from palmetto.training.state import StepMetrics, TrainState, TrainStep, make_train_step
+from palmetto.training.state import StepMetrics
 from palmetto.training.summary import describe, summarise
 from palmetto.training.throughput import peak_flops, utilisation
 from palmetto.training.trackers import JsonLines, TensorBoard, Tracker
@@ -65,6 +66,7 @@ def train(
     *,
     start: Start | None = None,
     profile: bool = False,
+    engine: Engine | None = None,
 ) -> Trained:
     """Train one model into `out`, or go on where an interrupted run of the same config stopped.
 
@@ -78,6 +80,7 @@ def train(
         reporter: shows steps, loss and speed.
         start: the model to begin from, instead of a fresh draw.
         profile: whether to write a trace of three updates, for TensorBoard or Perfetto.
+        engine: makes the steps; left out, one program over `training.mesh`. It is closed at the end.
 
     Raises:
         PalmettoError: too little text, a mesh that does not divide, a loss that is not finite or spikes again and
@@ -95,16 +98,11 @@ def train(
     attention = resolve_attention(training.execution, config)
     facts = data.facts if start is None else {**data.facts, "start": start.facts()}
     claim(out, describe(config, training, facts))
-    train_step = make_train_step(
-        config,
-        training.optimizer,
-        mesh,
-        replace(training.execution, attention=attention),
-        microbatches=training.microbatches,
-        seed=training.seed,
-    )
+    if engine is None:
+        engine = MeshEngine(config, training, replace(training.execution, attention=attention), mesh)
     rewinds = Rewinds(out)
     with (
+        closing(engine),
         Checkpoints(
             out / "checkpoints",
             keep=training.keep_checkpoints,
@@ -132,12 +130,12 @@ def train(
             watchdog=watchdog,
             termination=termination,
             rewinds=rewinds,
-            train_step=train_step,
+            engine=engine,
             profile=profile,
         )
         while True:
             batches = open_batches(training, data, skipped=rewinds.ranges(), vocab_size=config.vocab_size)
-            state, spike = run.steps(state, done, batches)
+            state, spike = run.steps(engine.begin(state), done, batches)
             if spike is None:
                 break
             entry = rewinds.add(spike, batches, training, config.name)
@@ -151,7 +149,8 @@ def train(
             done, state = restore_or_start(
                 config, training, mesh, checkpoints, start, reporter.say, at_most=entry["to_step"]
             )
-    return Trained(state.parameters, summarise(config, training, out, state.parameters, attention))
+        trained = engine.fetch(state).parameters
+    return Trained(trained, summarise(config, training, out, trained, attention))
 
 
 @dataclass
@@ -178,7 +177,7 @@ class _Run:
     watchdog: Watchdog
     termination: Termination
     rewinds: Rewinds
-    train_step: TrainStep
+    engine: Engine
     profile: bool
 
     def __post_init__(self) -> None:
@@ -188,8 +187,11 @@ class _Run:
         # Programs in flight on several devices of one processor would wait for each other's threads.
         self._ahead = not (jax.default_backend() == "cpu" and jax.device_count() > 1)
 
-    def steps(self, state: TrainState, done: int, batches: Batches) -> tuple[TrainState, Spike | None]:
-        """Make the updates after `done`, to the end or until a spike is certain; returns the state and the spike."""
+    def steps(self, state: Any, done: int, batches: Batches) -> tuple[Any, Spike | None]:
+        """Make the updates after `done`, to the end or until a spike is certain; returns the state and the spike.
+
+        A state is the engine's own.
+        """
         training = self.training
         for tracker in self.trackers:
             tracker.begin(done)
@@ -211,7 +213,7 @@ class _Run:
                 self.watchdog.beat(f"step {step + 1:,}" + (" with its compilation" if step == done else ""))
                 self.checkpoints.poll()
                 self._trace(step - done, state)
-                state, metrics = self.train_step(state, rows)
+                state, metrics = self.engine.step(state, rows)
                 # While this step runs, the one before it is logged and judged.
                 if waiting is not None and (spike := self._settle(waiting, bar)):
                     return state, spike
@@ -230,7 +232,7 @@ class _Run:
             step % self.training.evaluate_every and step % self.training.checkpoint_every
         )
 
-    def _settle(self, waiting: _Waiting, bar: Bar, state: TrainState | None = None) -> Spike | None:
+    def _settle(self, waiting: _Waiting, bar: Bar, state: Any = None) -> Spike | None:
         """Log a step and judge it; with the state after it, evaluate and save it when that is due."""
         step, training = waiting.step, self.training
         values = {name: float(value) for name, value in waiting.metrics._asdict().items()}
@@ -253,7 +255,7 @@ class _Run:
         last = step == training.steps
         if spike is None and state is not None and (last or step % training.evaluate_every == 0):
             self.watchdog.beat(f"the evaluation after step {step:,}")
-            row |= self.evaluate(state.parameters)
+            row |= self.evaluate(self.engine.fetch(state).parameters)
             self._clock = time.perf_counter()
         for tracker in self.trackers:
             tracker.log(row)
@@ -275,13 +277,13 @@ class _Run:
             )
         return None
 
-    def _save(self, step: int, state: TrainState) -> None:
+    def _save(self, step: int, state: Any) -> None:
         self.watchdog.beat(f"saving step {step:,}")
-        self.checkpoints.save(step, state, {"rewinds": len(self.rewinds.entries)})
+        self.checkpoints.save(step, self.engine.fetch(state), {"rewinds": len(self.rewinds.entries)})
         now = time.perf_counter()
         self._saved, self._save_seconds, self._clock = step, now - self._clock, now
 
-    def _stop(self, step: int, state: TrainState) -> None:
+    def _stop(self, step: int, state: Any) -> None:
         if self._saved != step:
             self._save(step, state)
         self.checkpoints.wait()
@@ -289,7 +291,7 @@ class _Run:
             f"{self.config.name}: stopped by SIGTERM; step {step:,} is saved, run the same command to go on."
         )
 
-    def _trace(self, step: int, state: TrainState) -> None:
+    def _trace(self, step: int, state: Any) -> None:
         """Begin or end the profile before update number `step` of this process, from 0."""
         if self.profile and step in (_PROFILE.start, _PROFILE.stop):
             jax.block_until_ready(state)
