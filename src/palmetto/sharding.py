@@ -1,36 +1,18 @@
-"""Which device holds which part of what: mesh axes and the rules from logical axes to them (paper, section 4).
+"""Which device holds which part of what: the mesh, and shardings by the rules of `model/axes.py` (paper, section 4)."""
 
-`pod` crosses the data-centre network and repeats the weights; `data` is fully sharded data parallelism; `model` is
-tensor parallelism. PaLM 540B used 2 x 256 x 12.
-"""
-
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 import numpy as np
+from jax.experimental import mesh_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from palmetto.common.errors import PalmettoError
+from palmetto.model.axes import MESH_AXES, RULES, partition
 from palmetto.model.config import ModelConfig
-from palmetto.model.spec import Parameters, ParameterSpec, map_specs, named_parameters, parameter_specs
-
-MESH_AXES = ("pod", "data", "model")
-
-RULES: dict[str, str | None] = {
-    "layer": None,
-    # PaLM's 256,000 rows are no multiple of its 12 ways of tensor parallelism; rows stay whole, columns are cut.
-    "vocab": None,
-    "embed": "data",
-    "embed_norm": None,
-    "heads": "model",
-    "head_dim": None,
-    "ff": "model",
-}
-"""Mesh axis of each logical axis. Keys and values have no `heads` axis: they are repeated over `model`."""
-
-BATCH_AXES = ("pod", "data")
-"""Mesh axes the sequences of a batch are divided over."""
+from palmetto.model.spec import Parameters, map_specs, named_parameters, parameter_specs
 
 
 @dataclass(frozen=True)
@@ -64,38 +46,63 @@ def make_mesh(config: MeshConfig, devices: list[Any] | None = None) -> Mesh:
             f"MeshConfig pod={config.pod} x data={config.data} x model={config.model} does not fit "
             f"{len(devices)} devices; choose axes whose product is {len(devices)}."
         )
-    grid = np.array(devices).reshape(config.pod, data, config.model)
-    return Mesh(grid, MESH_AXES, axis_types=(AxisType.Auto,) * 3)
+    return Mesh(_grid(devices, (config.pod, data, config.model)), MESH_AXES, axis_types=(AxisType.Auto,) * 3)
 
 
-def _partition(spec: ParameterSpec) -> PartitionSpec:
-    return PartitionSpec(*(RULES[axis] for axis in spec.axes))
+def _grid(devices: list[Any], shape: tuple[int, int, int]) -> np.ndarray:
+    """Arrange devices so that neighbours along `model`, then along `data`, are neighbours in the machine.
+
+    Elsewhere than on TPUs the order of the devices is that: first those of one process. A TPU's chips lie on a torus,
+    and its pods (slices) are told apart by the chips themselves.
+    """
+    if devices[0].platform != "tpu" or len(devices) == 1:
+        return np.array(devices).reshape(shape)
+    pods, data, model = shape
+    slices = len({getattr(device, "slice_index", 0) for device in devices})
+    try:
+        if slices == 1:
+            return mesh_utils.create_device_mesh(shape, devices, allow_split_physical_axes=True)
+        return mesh_utils.create_hybrid_device_mesh(
+            (pods // slices, data, model), (slices, 1, 1), devices, allow_split_physical_axes=True
+        )
+    except (ValueError, NotImplementedError, AssertionError) as error:
+        raise PalmettoError(
+            f"MeshConfig pod={pods} x data={data} x model={model} cannot be laid out on {len(devices)} TPU chips in "
+            f"{slices} pod(s) ({error}); pod must be a multiple of {slices}, and the others made of the torus's sides."
+        ) from error
 
 
 def check_divides(config: ModelConfig, mesh: Mesh) -> None:
     """Refuse a mesh that does not divide the model's axes.
 
     Raises:
-        PalmettoError: names the weight, the axis, its length and the mesh axis.
+        PalmettoError: names the weight, the axis, its length, the mesh axes, and what would divide it.
     """
     for name, spec in named_parameters(parameter_specs(config)).items():
         for length, axis in zip(spec.shape, spec.axes, strict=True):
-            ways = mesh.shape[RULES[axis]] if RULES[axis] else 1
+            ways = math.prod(mesh.shape[mesh_axis] for mesh_axis in RULES[axis])
             if length % ways:
+                over = " x ".join(RULES[axis])
                 raise PalmettoError(
                     f"{config.name}: axis {axis!r} of {name} has length {length}, which {ways} devices along mesh "
-                    f"axis {RULES[axis]!r} do not divide; use a divisor of {length}."
+                    f"axis {over!r} do not divide; {_divisors(length, mesh.size)} would."
                 )
+
+
+def _divisors(length: int, most: int) -> str:
+    """Return the divisors of `length` up to `most` in words."""
+    found = [str(ways) for ways in range(1, min(length, most) + 1) if length % ways == 0]
+    return " or ".join(filter(None, (", ".join(found[:-1]), found[-1])))
 
 
 def parameter_shardings(config: ModelConfig, mesh: Mesh) -> Parameters:
     """Return the tree of shardings of the weights; the optimizer's moments use it too."""
-    return map_specs(lambda spec: NamedSharding(mesh, _partition(spec)), parameter_specs(config))
+    return map_specs(lambda spec: NamedSharding(mesh, partition(*spec.axes)), parameter_specs(config))
 
 
 def batch_sharding(mesh: Mesh) -> NamedSharding:
     """Return the sharding of records [B, T]: sequences over pods and data, positions whole."""
-    return NamedSharding(mesh, PartitionSpec(BATCH_AXES, None))
+    return NamedSharding(mesh, partition("batch", "position"))
 
 
 def replicated(mesh: Mesh) -> NamedSharding:

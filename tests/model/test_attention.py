@@ -12,16 +12,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.experimental import topologies
-from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jax.sharding import AxisType, Mesh, NamedSharding
 
 from palmetto.common.errors import PalmettoError
-from palmetto.model.attention import HEADS_AXIS, Attend, causal_attention, on_each_device
+from palmetto.model.attention import Attend, causal_attention
+from palmetto.model.axes import partition
 from palmetto.model.config import ModelConfig
 from palmetto.model.cudnn_attention import cudnn_attention, why_not_cudnn
 from palmetto.model.execution import ExecutionConfig, resolve_attention
 from palmetto.model.tpu_attention import tpu_attention
-from palmetto.sharding import BATCH_AXES, RULES, make_mesh
 from palmetto.sharding import MeshConfig as Ways
+from palmetto.sharding import make_mesh
 
 CONFIG = ModelConfig(
     "small", n_layers=1, d_model=8, n_heads=2, head_dim=16, vocab_size=8, sequence_length=128
@@ -78,7 +79,7 @@ def test_the_tpu_kernel_and_its_gradient_compile_for_a_tpu(
     monkeypatch.setenv("TPU_ACCELERATOR_TYPE", "v5litepod-4")
     chips = topologies.get_topology_desc(platform="tpu", topology_name="v5e:2x2").devices
     mesh = make_mesh(ways, list(chips[: ways.data * ways.model]))
-    placed = NamedSharding(mesh, PartitionSpec(BATCH_AXES))
+    placed = NamedSharding(mesh, partition("batch"))
     shapes = (2, 256, 4, head_dim), (2, 256, head_dim), (2, 256, head_dim)
     heads = [jax.ShapeDtypeStruct(shape, jnp.bfloat16, sharding=placed) for shape in shapes]
 
@@ -91,11 +92,6 @@ def test_the_tpu_kernel_and_its_gradient_compile_for_a_tpu(
     assert (
         program.count('custom_call_target="tpu_custom_call"') == 3
     )  # forward, by queries, by keys and values
-
-
-def test_heads_are_divided_over_the_axis_that_the_sharding_rules_name() -> None:
-    assert RULES["heads"] == HEADS_AXIS
-    assert HEADS_AXIS not in BATCH_AXES
 
 
 EIGHT_DEVICES = """
@@ -115,7 +111,7 @@ def divided_and_whole() -> tuple[list[np.ndarray], list[np.ndarray]]:
     )
     heads = some_heads(4, 16, 2, 8)
     with jax.set_mesh(mesh):
-        divided = value_and_slopes(on_each_device(causal_attention("xla")), heads)
+        divided = value_and_slopes(causal_attention("xla"), heads)
     return divided, value_and_slopes(causal_attention("xla"), heads)
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-MESHES = pytest.mark.parametrize("mesh", ["2x4x1", "1x4x2", "2x2x2"])
+MESHES = pytest.mark.parametrize(
+    "mesh", ["8x1x1", "4x2x1", "4x1x2", "2x4x1", "2x2x2", "2x1x4", "1x8x1", "1x4x2", "1x2x4", "1x1x8"]
+)
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +33,17 @@ def test_weights_are_divided_over_data_and_model(mesh: str, report: dict[str, di
     assert report[mesh]["w_gate_share"] == 1 / (data * model)
 
 
-def test_a_sharded_draw_equals_an_unsharded_one(report: dict[str, dict[str, float]]) -> None:
-    assert report["2x2x2"]["initial"] < 1e-7  # the generator's integers are equal; their transform may round
+@MESHES
+def test_one_fully_sharded_activation_is_saved_of_each_layer(
+    mesh: str, report: dict[str, dict[str, float]]
+) -> None:
+    """Section 4: what the forward pass leaves to the backward pass is divided over the batch and over `model`."""
+    assert report[mesh]["saved_columns"] == 16 / int(mesh[-1])
+
+
+@MESHES
+def test_a_sharded_draw_equals_an_unsharded_one(mesh: str, report: dict[str, dict[str, float]]) -> None:
+    assert report[mesh]["initial"] < 1e-7  # the generator's integers are equal; their transform may round
 
 
 @MESHES
@@ -42,10 +53,11 @@ def test_a_checkpoint_of_one_device_has_equal_values_on_eight(
     assert report[mesh]["restored"] == 0.0
 
 
+@MESHES
 def test_the_gradient_of_every_weight_on_eight_devices_agrees_with_one(
-    report: dict[str, dict[str, float]],
+    mesh: str, report: dict[str, dict[str, float]]
 ) -> None:
-    assert report["2x2x2"]["gradient"] < 1e-5
+    assert report[mesh]["gradient"] < 1e-5
 
 
 @MESHES

@@ -8,18 +8,15 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import PartitionSpec
 from jaxtyping import Array, Bool, Float
 
+from palmetto.model.axes import on_mesh, partition
 from palmetto.model.cudnn_attention import cudnn_attention
 from palmetto.model.execution import Attention
 from palmetto.model.tpu_attention import tpu_attention
 
 Attend = Callable[[Array, Array, Array], Array]
 """(query [B S H Q], key [B S Q], value [B S Q]) -> mixed values [B S H Q]."""
-
-HEADS_AXIS = "model"
-"""Mesh axis that heads are divided over (`palmetto.sharding`); the others divide the batch."""
 
 # XLA's causal attention takes queries in at most so many pieces, none shorter than that; more pieces leave out more
 # of what the mask hides and make a longer program.
@@ -81,27 +78,24 @@ def _causal_attention(
 
 def causal_attention(implementation: Attention) -> Attend:
     """Return causal attention by the named implementation; all agree to rounding."""
-    if implementation == "xla":
-        return _causal_attention
-    return on_each_device(cudnn_attention if implementation == "cudnn" else tpu_attention)
+    kernels = {"xla": _causal_attention, "cudnn": cudnn_attention, "tpu": tpu_attention}
+    return on_each_device(kernels[implementation])
 
 
 def on_each_device(kernel: Attend) -> Attend:
     """Give each device its own sequences and heads when a mesh is set (`jax.set_mesh`).
 
     The compiler cannot divide a kernel written by hand, nor cuDNN's when keys and values are not divided as the
-    queries are; with a single key head they are not.
+    queries are; with a single key head they are not. Of XLA's products, with heads and positions in one axis, it would
+    gather the heads.
     """
 
     def attend(query: Array, key: Array, value: Array) -> Array:
-        mesh = jax.sharding.get_abstract_mesh()
-        if mesh.empty or mesh.size == 1:
+        if not on_mesh():
             return kernel(query, key, value)
-        batch = tuple(axis for axis in mesh.axis_names if axis != HEADS_AXIS)
-        heads = HEADS_AXIS if HEADS_AXIS in mesh.axis_names else None
-        queries, shared = PartitionSpec(batch, None, heads), PartitionSpec(batch)
+        queries, shared = partition("batch", "position", "heads"), partition("batch")
         divided = jax.shard_map(
-            kernel, mesh=mesh, in_specs=(queries, shared, shared), out_specs=queries, check_vma=False
+            kernel, in_specs=(queries, shared, shared), out_specs=queries, check_vma=False
         )
         return divided(query, key, value)
 

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
 from palmetto.model.attention import Attend, causal_attention
+from palmetto.model.axes import constrain
 from palmetto.model.config import ModelConfig
 from palmetto.model.execution import ExecutionConfig, resolve_attention, resolve_dtype
 from palmetto.model.spec import Blocks, Parameters
@@ -108,19 +109,23 @@ def block_output(
     H, Q = config.n_heads, config.head_dim
     dtype = resolve_dtype(config)
     scale = weights.norm_scale if config.norm == "layernorm" else 1.0 + weights.norm_scale
-    h = (normalise(x, config) * scale).astype(dtype).reshape(B * S, D)
+    h = (normalise(x, config) * scale).astype(dtype)
+    h = constrain(h, "batch", "position", "features").reshape(B * S, D)
     cos, sin = angles
 
     query = (h @ weights.w_q.reshape(D, H * Q)).reshape(B, S, H, Q)
-    key = (h @ weights.w_k).reshape(B, S, Q)
-    value = (h @ weights.w_v).reshape(B, S, Q)
+    query = constrain(query, "batch", "position", "heads", "head_dim")
+    key = constrain((h @ weights.w_k).reshape(B, S, Q), "batch", "position", "head_dim")
+    value = constrain((h @ weights.w_v).reshape(B, S, Q), "batch", "position", "head_dim")
     query = rotate(query, cos[:, :, None], sin[:, :, None])
     key = rotate(key, cos, sin)
     mixed = attend(query, key, value).reshape(B * S, H * Q)
     attention = mixed @ weights.w_o.reshape(H * Q, D)
 
-    mlp = gated(h @ weights.w_gate, h @ weights.w_up) @ weights.w_down
-    return (attention + mlp).reshape(B, S, D), (key, value)
+    gate, up = constrain(h @ weights.w_gate, "batch", "ff"), constrain(h @ weights.w_up, "batch", "ff")
+    mlp = gated(gate, up) @ weights.w_down
+    added = (attention + mlp).reshape(B, S, D)
+    return constrain(added, "batch", "position", "residual"), (key, value)
 
 
 def run_blocks(
@@ -161,7 +166,8 @@ def drop(x: Float[Array, "B S D"], key: Key[Array, ""], rate: float) -> Float[Ar
 
 def embed(parameters: Parameters, tokens: Int[Array, "B S"]) -> Float[Array, "B S D"]:
     """Look the tokens up; E ~ N(0, 1), so the input is not multiplied by sqrt(D)."""
-    return parameters.embedding[tokens]
+    table = constrain(parameters.embedding, "vocab", "residual")
+    return constrain(table[tokens], "batch", "position", "residual")
 
 
 def hidden_states(

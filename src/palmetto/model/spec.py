@@ -78,7 +78,7 @@ def parameter_specs(config: ModelConfig) -> Parameters:
     scale_mean = 1.0 if config.norm == "layernorm" else 0.0
     # fmt: off
     return Parameters(
-        embedding=ParameterSpec((V, D), ("vocab", "embed"), std=1.0),
+        embedding=ParameterSpec((V, D), ("vocab", "embed_table"), std=1.0),
         blocks=Blocks(
             norm_scale=ParameterSpec((L, D), ("layer", "embed_norm"), std=0.0, mean=scale_mean),
             w_q=ParameterSpec((L, D, H, Q), ("layer", "embed", "heads", "head_dim"), std=fan_in(D)),

@@ -13,10 +13,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
+from palmetto.model.axes import MESH_AXES, on_mesh, partition, ways
 from palmetto.model.config import ModelConfig
 from palmetto.model.execution import ExecutionConfig, resolve_dtype
 from palmetto.model.forward import PLAIN, hidden_states, scaled_logits
 from palmetto.model.spec import Parameters
+from palmetto.training.vocabulary import Vocabulary, VocabularyPart
 
 Z_LOSS_WEIGHT = 1e-4  # section 5: 10^-4 · log² Z
 
@@ -155,35 +157,87 @@ def _loss_and_gradient(
 ) -> tuple[tuple[Float[Array, ""], LossParts], tuple[Array, Array, Array]]:
     """Return the loss and its slopes by the states, the embedding and the shares, while each chunk is at hand."""
     rows = embedding.astype(resolve_dtype(config))
-    width = rows.shape[1]
-
-    def piece(slope: Array, part: Callable[[Array], Array]) -> tuple[Array, tuple[Array, Array, Array]]:
-        states, wanted, share = _flat(part(hidden), rows), part(targets), part(shares)
-        logits = _logits(states, rows, wanted)
-        # One exponential a logit serves both its loss and its slope.
-        largest = logits.max(axis=-1)
-        powers = jnp.exp(logits - largest[..., None])
-        total = powers.sum(axis=-1)
-        log_z = largest + jnp.log(total)
-        entropy = log_z - jnp.take_along_axis(logits, wanted[..., None], axis=-1)[..., 0]
-        # d/dx of -x[t] + log Z + w·log²Z is softmax(x)·(1 + 2·w·log Z) - onehot(t); the root of D is the logits' own.
-        push = share * width**-0.5
-        pull = push * (1.0 + 2.0 * Z_LOSS_WEIGHT * log_z) / total
-        chosen = jnp.arange(rows.shape[0]) == wanted[..., None]
-        by_logits = powers * pull[..., None] - jnp.where(chosen, push[..., None], 0.0)
-        by_logits = by_logits.reshape(-1, rows.shape[0]).astype(rows.dtype)
-        by_states = jnp.matmul(by_logits, rows, preferred_element_type=jnp.float32)
-        # The narrow matrix is the one to transpose: the other way round takes a third longer on a CPU (docs/log.md).
-        narrow = jax.lax.optimization_barrier(states.T)
-        slope = slope + jnp.matmul(narrow, by_logits, preferred_element_type=jnp.float32)
-        return slope, (by_states.reshape(*wanted.shape, width), entropy, log_z)
-
-    by_embedding, (by_hidden, entropy, log_z) = _by_chunks(
-        piece, jnp.zeros(embedding.shape[::-1], jnp.float32), targets.shape[1], chunk
-    )
+    if on_mesh():
+        by_hidden, by_embedding, entropy, log_z = _divided_slopes(hidden, rows, targets, shares, chunk)
+    else:
+        by_hidden, by_embedding, entropy, log_z = _slopes(hidden, rows, targets, shares, chunk, Vocabulary())
     by_shares = entropy + Z_LOSS_WEIGHT * jnp.square(log_z)
     slopes = (by_hidden.astype(hidden.dtype), by_embedding.T.astype(embedding.dtype), by_shares)
     return _total(entropy, log_z, shares), slopes
+
+
+def _slopes(
+    hidden: Float[Array, "B S d"],
+    rows: Float[Array, "R D"],
+    targets: Int[Array, "B S"],
+    shares: Float[Array, "B S"],
+    chunk: int,
+    vocabulary: Vocabulary,
+) -> tuple[Float[Array, "B S d"], Float[Array, "D R"], Float[Array, "B S"], Float[Array, "B S"]]:
+    """Return the slopes by the states and by the rows, each token's cross-entropy in nats and its log Z."""
+    width = rows.shape[1]
+
+    def piece(slope: Array, part: Callable[[Array], Array]) -> tuple[Array, tuple[Array, Array, Array]]:
+        states, wanted, share = vocabulary.states(_flat(part(hidden), rows)), part(targets), part(shares)
+        logits = vocabulary.masked(_logits(states, rows, wanted))
+        # One exponential a logit serves both its loss and its slope.
+        largest = vocabulary.largest(logits)
+        powers = jnp.exp(logits - largest[..., None])
+        total = vocabulary.total(powers)
+        log_z = largest + jnp.log(total)
+        entropy = log_z - vocabulary.chosen(logits, wanted)
+        # d/dx of -x[t] + log Z + w·log²Z is softmax(x)·(1 + 2·w·log Z) - onehot(t); the root of D is the logits' own.
+        push = share * width**-0.5
+        pull = push * (1.0 + 2.0 * Z_LOSS_WEIGHT * log_z) / total
+        by_logits = powers * pull[..., None]
+        by_logits = by_logits - jnp.where(vocabulary.is_wanted(wanted, rows.shape[0]), push[..., None], 0.0)
+        by_logits = by_logits.reshape(-1, rows.shape[0]).astype(rows.dtype)
+        by_states = jnp.matmul(by_logits, rows, preferred_element_type=jnp.float32)
+        by_states = vocabulary.own_columns(by_states).reshape(*wanted.shape, -1)
+        # The narrow matrix is the one to transpose: the other way round takes a third longer on a CPU (docs/log.md).
+        narrow = jax.lax.optimization_barrier(states.T)
+        slope = slope + jnp.matmul(narrow, by_logits, preferred_element_type=jnp.float32)
+        return slope, (by_states, entropy, log_z)
+
+    by_rows, (by_hidden, entropy, log_z) = _by_chunks(
+        piece, jnp.zeros(rows.shape[::-1], jnp.float32), targets.shape[1], chunk
+    )
+    return by_hidden, by_rows, entropy, log_z
+
+
+def _divided_slopes(
+    hidden: Float[Array, "B S D"],
+    rows: Float[Array, "V D"],
+    targets: Int[Array, "B S"],
+    shares: Float[Array, "B S"],
+    chunk: int,
+) -> tuple[Float[Array, "B S D"], Float[Array, "D V"], Float[Array, "B S"], Float[Array, "B S"]]:
+    """Return what `_slopes` does on the mesh that is set: the rows divided over `model`, the batch over the others.
+
+    Written out for each device, because a compiler that divides the loop over chunks by itself sums the slope by the
+    rows over all devices in every turn of it. Here that is done once a step.
+    """
+    pod, data, model = MESH_AXES
+    tokens, parts = rows.shape[0], ways("table_rows")
+    each = -(-tokens // parts)
+
+    def on_device(hidden: Array, columns: Array, targets: Array, shares: Array) -> tuple[Array, ...]:
+        filled = jnp.pad(columns, ((0, each * parts - tokens), (0, 0)))
+        own = jax.lax.all_to_all(filled, model, split_axis=0, concat_axis=1, tiled=True)
+        vocabulary = VocabularyPart(model, tokens, each, parts)
+        by_hidden, by_rows, entropy, log_z = _slopes(hidden, own, targets, shares, chunk, vocabulary)
+        by_columns = jax.lax.all_to_all(by_rows, model, split_axis=0, concat_axis=1, tiled=True)[:, :tokens]
+        by_columns = jax.lax.psum_scatter(by_columns, data, scatter_dimension=0, tiled=True)
+        return by_hidden, jax.lax.psum(by_columns, pod), entropy, log_z
+
+    states, sequences = partition("batch", "position", "residual"), partition("batch", "position")
+    divided: Any = jax.shard_map(
+        on_device,
+        in_specs=(states, partition("vocab", "residual"), sequences, sequences),
+        out_specs=(states, partition("embed_table", "vocab"), sequences, sequences),
+        check_vma=False,
+    )
+    return divided(hidden, rows, targets, shares)
 
 
 def _pull_back(

@@ -4,7 +4,7 @@ The three parts are separate so that pods may compute gradients apart and apply 
 they compile into one program and `combine` is the compiler's own reduction.
 """
 
-from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
+from jax.stages import Lowered
 from jaxtyping import Array, Float, Int, Key
 
 from palmetto.model.config import ModelConfig
@@ -161,8 +162,25 @@ def apply_gradients(
     return TrainState(parameters, optimizer_state), metrics
 
 
-TrainStep = Callable[[TrainState, Any], tuple[TrainState, StepMetrics]]
-"""(state, records [B, T] of int32, host or device) -> (state, metrics)."""
+class TrainStep:
+    """The compiled update (state, records) -> (state, metrics) on its mesh; the old state's memory is reused."""
+
+    def __init__(self, compiled: Any, mesh: Mesh) -> None:
+        self._compiled, self._mesh = compiled, mesh
+
+    def _on_mesh(self) -> AbstractContextManager[Any]:
+        # What the model says of its activations, and its kernels, find the mesh here.
+        return jax.set_mesh(self._mesh) if self._mesh.size > 1 else nullcontext()
+
+    def __call__(self, state: TrainState, records: Any) -> tuple[TrainState, StepMetrics]:
+        """Make one update of records [B, T] of int32, on the host or on the devices."""
+        with self._on_mesh():
+            return self._compiled(state, records)
+
+    def lower(self, state: TrainState, records: Any) -> Lowered:
+        """Return the program for arguments of these shapes, ready to be compiled ahead of time."""
+        with self._on_mesh():
+            return self._compiled.lower(state, records)
 
 
 def make_train_step(
@@ -174,7 +192,7 @@ def make_train_step(
     microbatches: int = 1,
     seed: int = 0,
 ) -> TrainStep:
-    """Return the compiled update (state, records) -> (state, metrics); the old state's memory is reused.
+    """Return the update of a model on a mesh.
 
     Args:
         config: the model.
@@ -199,12 +217,4 @@ def make_train_step(
         out_shardings=(shardings, replicated(mesh)),
         donate_argnums=0,
     )
-    if execution.attention in ("auto", "xla") or mesh.size == 1:
-        return compiled
-
-    def on_mesh(state: TrainState, records: Any) -> tuple[TrainState, StepMetrics]:
-        # A kernel is divided over the mesh by hand, and finds it here.
-        with jax.set_mesh(mesh):
-            return compiled(state, records)
-
-    return on_mesh
+    return TrainStep(compiled, mesh)
