@@ -21,6 +21,9 @@ from palmetto.model.spec import Parameters
 from palmetto.training.vocabulary import Vocabulary, VocabularyPart
 
 Z_LOSS_WEIGHT = 1e-4  # section 5: 10^-4 · log² Z
+# Each device's rows of a divided vocabulary are a multiple of a TPU register's width: for 21,334 rows the TPU's
+# compiler took ten times as long as for 21,376 (docs/log.md).
+_LANES = 128
 
 
 class LossParts(NamedTuple):
@@ -219,7 +222,7 @@ def _divided_slopes(
     """
     pod, data, model = MESH_AXES
     tokens, parts = rows.shape[0], ways("table_rows")
-    each = -(-tokens // parts)
+    each = -(-tokens // (parts * _LANES)) * _LANES
 
     def on_device(hidden: Array, columns: Array, targets: Array, shares: Array) -> tuple[Array, ...]:
         filled = jnp.pad(columns, ((0, each * parts - tokens), (0, 0)))
