@@ -84,7 +84,7 @@ def test_the_text_field_may_have_another_name(tmp_path: Path) -> None:
         ("[1]", "line 2: is not a JSON object"),
         ('{"body": "x", "id": 3}', "line 2: has no field 'text' (its fields: body, id)"),
         ('{"text": null}', "line 2: field 'text' is not a string"),
-        ('{"text": "a\\ud800"}', "line 2: the text holds a lone surrogate"),
+        ('{"text": "a\\ud800"}', "line 2: field 'text' holds a lone surrogate"),
         ("[" * 100_000, "line 2: is not JSON"),
     ],
 )

@@ -60,7 +60,7 @@ def test_fields_may_have_other_names_and_files_be_compressed(tmp_path: Path) -> 
         (b'["p", "t"]\n', ("line 1", "not a JSON object")),
         (
             b'\n{"prompt": "p", "answer": "t"}\n',
-            ("line 2", "'target' is missing", "'answer'", "--target-field"),
+            ("line 2", "has no field 'target'", "prompt, answer", "--target-field"),
         ),
         (b'{"prompt": 4, "target": "t"}\n', ("line 1", "'prompt' is not a string")),
         (b'{"prompt": "p", "target": ""}\n', ("line 1", "'target' is empty")),

@@ -4,15 +4,13 @@ datatrove's own readers log a bad line and go on, and take a missing field for a
 either read whole or refused with the line and the reason, so these readers are our own.
 """
 
-import gzip
-import io
 import json
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from palmetto.common.json_lines import BadLineError, json_objects, text_field
 from palmetto.corpus.config import CorpusConfig
 from palmetto.corpus.cutting import cut_stream
 
@@ -65,6 +63,8 @@ def read_file(path: Path, config: CorpusConfig) -> Iterator[Row]:
                 yield Row(piece, f"#{number:08d}", {})
         else:
             yield Row(_decode(path.read_bytes()), "", {})
+    except BadLineError as error:
+        raise UnreadableError(str(error)) from None
     except OSError as error:
         raise UnreadableError(f"cannot be read ({error.strerror or error})") from error
 
@@ -101,34 +101,8 @@ def _blocks(path: Path) -> Iterator[str]:
 
 
 def _json_lines(path: Path, column: str) -> Iterator[Row]:
-    number = 0
-    with gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb") as stream:
-        lines = iter(io.BufferedReader(stream) if isinstance(stream, gzip.GzipFile) else stream)
-        while True:
-            try:
-                line = next(lines, None)
-            except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-                raise UnreadableError(f"after line {number}: is damaged ({error}); fetch it again") from None
-            if line is None:
-                return
-            number += 1
-            if not line.strip():
-                continue
-            try:
-                value = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
-            except UnicodeDecodeError as error:
-                raise UnreadableError(
-                    f"line {number}: is not UTF-8 (at byte {error.start}); convert it"
-                ) from None
-            except (ValueError, RecursionError) as error:
-                raise UnreadableError(
-                    f"line {number}: is not JSON ({error}); mend or remove the line"
-                ) from None
-            if not isinstance(value, dict):
-                raise UnreadableError(
-                    f"line {number}: is not a JSON object; each line must be one with a text field"
-                )
-            yield _row(value, column, f"line {number}", f":{number:08d}")
+    for number, value in json_objects(path):
+        yield _row(value, column, f"line {number}", f":{number:08d}")
 
 
 def _parquet(path: Path, column: str) -> Iterator[Row]:
@@ -159,17 +133,7 @@ def _parquet(path: Path, column: str) -> Iterator[Row]:
 
 
 def _row(value: dict[str, Any], column: str, place: str, suffix: str) -> Row:
-    text = value.get(column)
-    if not isinstance(text, str):
-        there = ", ".join(map(str, value)) or "none"
-        what = f"has no field {column!r}" if column not in value else f"field {column!r} is not a string"
-        raise UnreadableError(f"{place}: {what} (its fields: {there}); set text_column or mend it")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise UnreadableError(
-            f"{place}: the text holds a lone surrogate, which has no UTF-8 form; remove it"
-        ) from None
+    text = text_field(value, column, place, "set text_column")
     metadata = {}
     for name, item in value.items():
         if name != column and item is not None and not isinstance(item, dict | list | bytes):

@@ -4,10 +4,8 @@ A record holds one example: its prompt, its target, [eod], and padding that coun
 record would see one another, since the paper masks nothing between documents; so there is one.
 """
 
-import gzip
 import json
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from operator import index
@@ -19,10 +17,12 @@ from jaxtyping import Int32
 
 from palmetto.common.errors import PalmettoError
 from palmetto.common.files import hash_json, sha256_bytes
+from palmetto.common.json_lines import BadLineError, json_objects, text_field
 from palmetto.common.progress import Reporter
 
 # Examples that the tokenizer is given at once.
 _CHUNK = 1024
+_OTHER_FIELDS = "name the fields with --prompt-field and --target-field"
 
 
 @dataclass(frozen=True)
@@ -54,63 +54,23 @@ def read_examples(path: Path, *, prompt_field: str = "prompt", target_field: str
             field, or has an empty target. The line is named.
     """
     examples = []
-    for number, line in _lines(path):
-        if not line.strip():
-            continue
-        where = f"{path}, line {number}"
-        value = _value(line, where, first=number == 1)
-        prompt, target = (_text(value, field, where) for field in (prompt_field, target_field))
-        if not target:
-            raise PalmettoError(
-                f"{where}: field {target_field!r} is empty; give an answer or remove the line."
-            )
-        examples.append(Example(prompt, target))
+    try:
+        for number, value in json_objects(path):
+            fields = (prompt_field, target_field)
+            prompt, target = (text_field(value, field, f"line {number}", _OTHER_FIELDS) for field in fields)
+            if not target:
+                raise BadLineError(
+                    f"line {number}: field {target_field!r} is empty; give an answer or remove the line"
+                )
+            examples.append(Example(prompt, target))
+    except BadLineError as error:
+        raise PalmettoError(f"{path}, {error}.") from None
+    except (FileNotFoundError, IsADirectoryError):
+        raise PalmettoError(f"{path} is not a file; name a file of JSON lines.") from None
     if not examples:
         shown = json.dumps({prompt_field: "2 + 2 =", target_field: " 4"})
         raise PalmettoError(f"{path} holds no examples; give JSON lines such as {shown}.")
     return examples
-
-
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    number = 0
-    try:
-        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as stream:
-            for number, line in enumerate(stream, start=1):
-                yield number, line
-    except (FileNotFoundError, IsADirectoryError):
-        raise PalmettoError(f"{path} is not a file; name a file of JSON lines.") from None
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise PalmettoError(f"{path}, after line {number}: damaged ({error}); fetch it again.") from None
-
-
-def _value(line: bytes, where: str, *, first: bool) -> dict[str, Any]:
-    try:
-        value = json.loads(line.decode("utf-8-sig" if first else "utf-8"))
-    except UnicodeDecodeError as error:
-        raise PalmettoError(f"{where}: not UTF-8 (at byte {error.start}); convert the file.") from None
-    except (ValueError, RecursionError) as error:
-        raise PalmettoError(f"{where}: not JSON ({error}); mend or remove the line.") from None
-    if not isinstance(value, dict):
-        raise PalmettoError(f"{where}: not a JSON object; each line must be one with a prompt and a target.")
-    return value
-
-
-def _text(value: dict[str, Any], field: str, where: str) -> str:
-    text = value.get(field)
-    if not isinstance(text, str):
-        what = "is not a string" if field in value else "is missing"
-        there = ", ".join(map(repr, value)) or "none"
-        raise PalmettoError(
-            f"{where}: field {field!r} {what} (its fields: {there}); mend the line, or name the fields with "
-            "--prompt-field and --target-field."
-        )
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise PalmettoError(
-            f"{where}: field {field!r} holds a lone surrogate, which has no UTF-8 form; remove it."
-        ) from None
-    return text
 
 
 def split_examples(
