@@ -13,7 +13,7 @@ from jaxtyping import Shaped
 from palmetto.common.errors import PalmettoError
 from palmetto.common.files import atomic_path, read_json, sha256_file, write_json, write_json_lines
 from palmetto.common.progress import Bar, Reporter
-from palmetto.corpus.records import FORMAT
+from palmetto.corpus.records import FORMAT, token_dtype
 from palmetto.tokenizer.tokenizer import Tokenizer
 
 _SPLITS = ("train", "heldout")
@@ -60,12 +60,12 @@ def pack_corpus(
     if sequence_length < 1:
         raise PalmettoError(f"sequence_length is {sequence_length}; it must be at least 1.")
     prepared = read_json(documents / "manifest.json")
-    dtype = np.dtype("<u2" if tokenizer.vocab_size <= 1 << 16 else "<u4")
+    dtype = token_dtype(tokenizer.vocab_size)
     manifest: dict[str, Any] = {
         "format": FORMAT,
         "sequence_length": sequence_length,
         "record_length": sequence_length + 1,
-        "dtype": "uint16" if dtype.itemsize == 2 else "uint32",
+        "dtype": dtype.name,
         "seed": seed,
     }
     work = out / ".work"

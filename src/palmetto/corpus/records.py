@@ -13,6 +13,11 @@ from palmetto.common.files import read_json, sha256_file
 FORMAT = 1
 
 
+def token_dtype(vocab_size: int) -> np.dtype:
+    """Return the integers, little-endian, that the ids of a vocabulary are stored in: two bytes where they suffice."""
+    return np.dtype("<u2" if vocab_size <= 1 << 16 else "<u4")
+
+
 class PackedRecords:
     """The records of one split of a `corpus/` folder: a grain `RandomAccessDataSource`.
 

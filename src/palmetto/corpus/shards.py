@@ -13,6 +13,7 @@ from jaxtyping import Int64, Integer
 
 from palmetto.common.errors import PalmettoError
 from palmetto.common.files import sha256_file
+from palmetto.corpus.records import token_dtype
 
 _KINDS = (".npy", ".bin")
 # Enough integers to tell 16-bit from 32-bit ones.
@@ -80,21 +81,18 @@ def open_shards(
         PalmettoError: a file is missing, unreadable, empty, given twice, not of a kind that is known, or looks like
             integers of another width.
     """
-    if bin_dtype == "auto":
-        bin_dtype = "uint16" if vocab_size <= 1 << 16 else "uint32"
-        guessed = True
-    else:
-        guessed = False
+    guessed = bin_dtype == "auto"
+    integers = token_dtype(vocab_size).name if guessed else bin_dtype
     shards: list[Shard] = []
     seen: dict[str, Path] = {}
     for path in _listed(names):
         try:
-            shard = _open(path, bin_dtype)
+            shard = _open(path, integers)
         except OSError as error:
             raise PalmettoError(f"{path} cannot be read ({error.strerror or error}).") from None
         if len(shard) == 0:
             raise PalmettoError(f"{path} holds no tokens; leave it out.")
-        if guessed and bin_dtype == "uint16" and shard.kind == "bin" and _looks_like_32_bits(shard):
+        if guessed and integers == "uint16" and shard.kind == "bin" and _looks_like_32_bits(shard):
             raise PalmettoError(
                 f"{path}, read as 16-bit integers, has 0 in every second place: it looks like 32-bit ones. Say which "
                 "they are (bin_dtype: uint16 or uint32)."
@@ -104,7 +102,7 @@ def open_shards(
         seen[shard.sha256] = path
         shards.append(shard)
     if guessed and any(shard.kind == "bin" for shard in shards):
-        say(f"The .bin files do not say their integers; read as {bin_dtype}, which holds {vocab_size:,} ids.")
+        say(f"The .bin files do not say their integers; read as {integers}, which holds {vocab_size:,} ids.")
     return shards
 
 

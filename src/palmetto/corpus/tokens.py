@@ -19,7 +19,7 @@ from palmetto.common.errors import PalmettoError
 from palmetto.common.files import atomic_path, hash_json, sha256_file, write_json, write_json_lines
 from palmetto.common.progress import Reporter
 from palmetto.corpus.documents import Document, document_writer
-from palmetto.corpus.records import FORMAT
+from palmetto.corpus.records import FORMAT, token_dtype
 from palmetto.corpus.shards import Shard, open_shards
 from palmetto.tokenizer.tokenizer import Tokenizer
 
@@ -104,12 +104,12 @@ def import_tokens(
             "last records are held out. A text that lies across that border is on both sides."
         )
     held = _held_by_hash(stream, config, reporter) if split == "documents" else _held_tail(stream, config)
-    dtype = np.dtype("<u2" if tokenizer.vocab_size <= 1 << 16 else "<u4")
+    dtype = token_dtype(tokenizer.vocab_size)
     manifest: dict[str, Any] = {
         "format": FORMAT,
         "sequence_length": stream.sequence_length,
         "record_length": stream.sequence_length + 1,
-        "dtype": "uint16" if dtype.itemsize == 2 else "uint32",
+        "dtype": dtype.name,
         "seed": config.seed,
         "input": {
             "kind": "tokens",
