@@ -37,10 +37,18 @@ study: $(VENV)/.installed
 	$(BIN)/palmetto study starter $(ARGS)
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -n 2 $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
+# Two files at a time, since most drills wait for commands that use one core; then, one by one, those that measure time
+# or memory or keep all cores busy (the marker `alone`). Status 5 means that ARGS left nothing to one of the two.
+DRILLS = $(BIN)/python -m pytest $(if $(findstring drills/,$(ARGS)),,drills) -v -rs --durations=0 $(ARGS)
 drills: $(VENV)/.installed-drills
-	$(BIN)/python -m pytest drills -v -rs --durations=0 $(ARGS)
+	@pairs=0; alone=0; \
+	$(DRILLS) -n 2 --dist loadfile -m "not alone" || pairs=$$?; \
+	if [ $$pairs -eq 2 ]; then exit 2; fi; \
+	$(DRILLS) -m alone || alone=$$?; \
+	echo "drills: exit status $$pairs of those in pairs, $$alone of those alone"; \
+	case "$$pairs $$alone" in "0 0" | "0 5" | "5 0") ;; *) exit 1 ;; esac
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check src tests drills benchmarks

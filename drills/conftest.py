@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from study_drill import RECIPE, Finished, Palmetto, results_of
 
@@ -25,17 +26,26 @@ def palmetto(tmp_path_factory: pytest.TempPathFactory) -> Palmetto:
 
 
 @pytest.fixture(scope="session")
-def finished(palmetto: Palmetto, tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    """The shared study; nothing may change it. It runs twice, so that the second one's time holds no compilation."""
-    seconds = 0.0
-    for name in ("first", "finished"):
-        folder = tmp_path_factory.mktemp(name) / "study"
-        start = time.monotonic()
-        done = palmetto.run("study", RECIPE, "--out", folder)
-        seconds = time.monotonic() - start
-        assert done.returncode == 0, done.stderr
-    print(f"\nthe small study takes {seconds:.0f} s")
-    return Finished(folder, seconds)
+def finished(palmetto: Palmetto, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Finished:
+    """The shared study; nothing may change it. It runs twice, so that the second one's time holds no compilation.
+
+    Of two workers of pytest-xdist the first that comes makes it, and the other waits for it.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = (base if worker_id == "master" else base.parent) / "shared"
+    shared.mkdir(exist_ok=True)
+    told = shared / "finished.json"
+    with FileLock(shared / "finished.lock"):
+        if not told.exists():
+            seconds = 0.0
+            for name in ("first", "finished"):
+                start = time.monotonic()
+                done = palmetto.run("study", RECIPE, "--out", shared / name)
+                seconds = time.monotonic() - start
+                assert done.returncode == 0, done.stderr
+            print(f"\nthe small study takes {seconds:.0f} s")
+            told.write_text(json.dumps(seconds))
+    return Finished(shared / "finished", json.loads(told.read_text()))
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ import pytest
 
 from browser import browser_missing, console_errors, open_browser, open_page, requested
 
+pytestmark = pytest.mark.alone
+
 SIZES = ("palm_160k", "palm_800k", "palm_5m")
 MINUTES, GIGABYTES = 10, 4
 RATIO_DRAWS = 10_000

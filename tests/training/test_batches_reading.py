@@ -1,8 +1,9 @@
-"""What is read does not depend on how: hosts, prefetch depth and restarts, against plain indexing."""
+"""What is read does not depend on how: by whom, prefetch depth and restarts, against plain indexing."""
 
 import threading
 import time
-from itertools import islice, pairwise
+from functools import partial
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from palmetto.common.errors import PalmettoError
-from palmetto.training.batches import Batches, host_slots, read_ahead
+from palmetto.training.batches import Batches, read_ahead
 from palmetto.training.schedules import BatchSize
 
 
@@ -53,52 +54,39 @@ def run(schedule: BatchSize, seed: int, weights: tuple[int, ...], skipped: list[
     st.sampled_from([0, 1, 2, 5]),
     st.integers(0, STEPS),
 )
-def test_hosts_depth_and_restarts_change_nothing(
+def test_readers_of_parts_depth_and_restarts_change_nothing(
     schedule: BatchSize,
     seed: int,
     weights: tuple[int, ...],
     skipped: list[tuple[int, int]],
-    hosts: int,
+    parts: int,
     depth: int,
     restart: int,
 ) -> None:
-    """Oracle: one host that indexes each batch. The rest: every host begins anew at `restart`, reading ahead."""
+    """Oracle: each batch indexed whole. The rest: readers of a part each begin anew at `restart`, reading ahead."""
     whole = run(schedule, seed, weights, skipped)
     plain = [(step, whole.index(step), whole[whole.index(step)]) for step in range(STEPS)]
     for first, end in ((0, restart), (restart, STEPS)):
         readers = [
-            read_ahead(run(schedule, seed, weights, skipped), first, end, depth, host=host, hosts=hosts)
-            for host in range(hosts)
+            read_ahead(batches, first, end, depth, partial(part_of, batches, part, parts))
+            for part, batches in enumerate(run(schedule, seed, weights, skipped) for _ in range(parts))
         ]
-        for (step, index, rows), parts in zip(plain[first:end], zip(*readers, strict=True), strict=True):
-            assert all(part[:2] == (step, index) for part in parts)
-            np.testing.assert_array_equal(np.concatenate([part[2] for part in parts]), rows)
+        for (step, index, rows), read in zip(plain[first:end], zip(*readers, strict=True), strict=True):
+            assert all(part[:2] == (step, index) for part in read)
+            np.testing.assert_array_equal(np.concatenate([part[2] for part in read]), rows)
 
 
-def test_a_host_reads_its_own_records_alone() -> None:
+def part_of(batches: Batches, part: int, parts: int, index: int) -> np.ndarray:
+    """One of so many equal parts of a batch."""
+    each = batches.size(index) // parts
+    return batches.rows(index, part * each, (part + 1) * each)
+
+
+def test_a_reader_of_a_part_reads_its_own_records_alone() -> None:
     source = Labelled(0, 200)
     batches = Batches([source], BatchSize((8,)), seed=0)
-    rows = batches.rows(3, *host_slots(8, 1, 4))
+    rows = batches.rows(3, 2, 4)
     assert source.read == rows[:, 1].tolist() == batches.record_ids(3)[2:4, 1].tolist()
-
-
-@given(st.sampled_from([1, 2, 4, 8]), st.integers(1, 64))
-def test_hosts_hold_the_slots_of_a_batch_in_order_without_a_gap(hosts: int, each: int) -> None:
-    bounds = [host_slots(hosts * each, host, hosts) for host in range(hosts)]
-    assert bounds[0][0] == 0
-    assert bounds[-1][1] == hosts * each
-    assert all(a[1] == b[0] for a, b in pairwise(bounds))
-
-
-@pytest.mark.parametrize(
-    ("size", "host", "hosts", "said"),
-    [(12, 0, 8, "multiple of 8"), (8, 8, 8, "no host 8"), (8, 0, 0, "host")],
-)
-def test_batches_that_do_not_divide_over_hosts_are_refused(
-    size: int, host: int, hosts: int, said: str
-) -> None:
-    with pytest.raises(PalmettoError, match=said):
-        host_slots(size, host, hosts)
 
 
 def _wait_until_read(source: Labelled, records: int) -> None:

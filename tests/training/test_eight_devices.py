@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("eight devices")  # one process runs the program for all of these
 MESHES = pytest.mark.parametrize(
     "mesh", ["8x1x1", "4x2x1", "4x1x2", "2x4x1", "2x2x2", "2x1x4", "1x8x1", "1x4x2", "1x2x4", "1x1x8"]
 )

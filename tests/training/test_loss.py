@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from model.palm_oracle import as_float64, palm_losses, random_parameters
-from palmetto.model.compiled_flops import compiled_flops
 from palmetto.model.config import ModelConfig
 from palmetto.model.counts import implemented_flops_per_token
 from palmetto.model.execution import ExecutionConfig
 from palmetto.model.forward import hidden_states, output_logits
 from palmetto.model.spec import Parameters, abstract_parameters, named_parameters
+from palmetto.pathways.compiled_flops import compiled_flops
 from palmetto.training.loss import Z_LOSS_WEIGHT, LossParts, batch_loss, hidden_token_losses, token_losses
 
 LAYERNORM = ModelConfig(

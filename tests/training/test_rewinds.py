@@ -19,7 +19,7 @@ from palmetto.model.config import ModelConfig
 from palmetto.model.spec import Parameters
 from palmetto.sharding import make_mesh
 from palmetto.training import checkpoints as checkpoints_file
-from palmetto.training import loop, opening, rewinds
+from palmetto.training import engine, loop, opening, rewinds
 from palmetto.training.batches import Batches
 from palmetto.training.checkpoints import Checkpoints, committed_steps
 from palmetto.training.config import TrainingConfig
@@ -102,7 +102,7 @@ def compiled_once() -> Iterator[None]:
         return jax.device_put(drawn(config, optimizer, mesh, seed), state_shardings(config, mesh))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "make_train_step", cache(make_train_step))
+        patch.setattr(engine, "make_train_step", cache(make_train_step))
         patch.setattr(opening, "initial_state", draw)
         yield
 

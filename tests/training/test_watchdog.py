@@ -2,13 +2,15 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
 
 from palmetto.common.progress import Silent
 from palmetto.training.signals import StoppedError, Termination
-from palmetto.training.watchdog import Watchdog
+from palmetto.training.watchdog import STUCK, Watchdog
 
 
 class Said(Silent):
@@ -52,12 +54,12 @@ def test_work_in_time_is_not_reported(tmp_path: Path) -> None:
 def test_sigterm_only_sets_a_flag_while_it_is_awaited() -> None:
     before = signal.getsignal(signal.SIGTERM)
     with Termination() as termination:
-        assert not termination.requested
+        assert not termination.reached()
         os.kill(os.getpid(), signal.SIGTERM)
         deadline = time.monotonic() + 5
-        while not termination.requested and time.monotonic() < deadline:
+        while not termination.reached() and time.monotonic() < deadline:
             time.sleep(0.01)
-        assert termination.requested
+        assert termination.reached()
     assert signal.getsignal(signal.SIGTERM) is before
 
 
@@ -66,7 +68,7 @@ def test_in_another_thread_signals_are_left_alone() -> None:
 
     def enter() -> None:
         with Termination() as termination:
-            assert not termination.requested
+            assert not termination.reached()
 
     thread = threading.Thread(target=enter)
     thread.start()
@@ -76,3 +78,16 @@ def test_in_another_thread_signals_are_left_alone() -> None:
 
 def test_being_stopped_has_an_exit_code_of_its_own() -> None:
     assert StoppedError("x").exit_code == 75
+
+
+def test_of_several_processes_one_that_is_stuck_ends(tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from palmetto.common.progress import Terminal; "
+        "from palmetto.training.watchdog import Watchdog\n"
+        "with Watchdog(0.2, Path(sys.argv[1]), Terminal(), 'tiny', ends=True): time.sleep(60)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "stuck.txt")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=50)
+    assert done.returncode == STUCK
+    assert "it may be stuck" in done.stderr
+    assert "Thread 0x" in (tmp_path / "stuck.txt").read_text()

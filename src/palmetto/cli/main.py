@@ -14,6 +14,8 @@ import tyro
 from palmetto.common.errors import PalmettoError
 from palmetto.common.interruption import Interruption
 from palmetto.common.progress import Terminal
+from palmetto.pathways.heartbeat import give_signs
+from palmetto.pathways.libtpu import spare_jax
 from palmetto.training.environment import LARGE_PAGES, usable_cores
 
 _EXAMPLES = """examples:
@@ -24,6 +26,8 @@ _EXAMPLES = """examples:
   palmetto study my_study.py:study                a recipe of your own
   palmetto corpus --text my_text/ --out my_corpus text to a tokenizer and packed records
   palmetto train palm_34m --corpus my_corpus --out runs/palm_34m
+  palmetto launch --processes 2 train palm_34m --corpus my_corpus --out runs/palm_34m
+  palmetto plan palm_540b --topology v4:16x16x12 --pods 2 --mesh data=256,model=12 --batch 2048
   palmetto finetune runs/palm_34m --data examples.jsonl --out runs/tuned
   palmetto export runs/palm_34m exported          a folder that transformers and lm_eval load
   palmetto generate studies/starter/models/palm_5m "def "
@@ -35,7 +39,9 @@ _COMMANDS = {
     "study": "palmetto.cli.study:Study",
     "corpus": "palmetto.cli.corpus:Corpus",
     "train": "palmetto.cli.train:Train",
+    "launch": "palmetto.cli.launch:Launch",
     "finetune": "palmetto.cli.finetune:Finetune",
+    "plan": "palmetto.cli.plan:Plan",
     "export": "palmetto.cli.export:Export",
     "generate": "palmetto.cli.generate:Generate",
     "info": "palmetto.cli.info:Info",
@@ -48,12 +54,18 @@ class _NotAsked:
     """A command that is not imported because another was named: imports cost time, and JAX's the most."""
 
 
-def _parse(arguments: list[str]) -> Any:
+def parse(arguments: list[str]) -> Any:
     """Return the command that the words ask for.
 
-    Of `train` the recipe is read first, because its values are the defaults of the options.
+    Of `train` the recipe is read first, because its values are the defaults of the options. The command that `launch`
+    is to start is not looked into: behind `--` words are only words.
     """
     first = arguments[0] if arguments else ""
+    if first == "launch" and "--" not in arguments:
+        started = next(
+            (place for place, word in enumerate(arguments) if place and word in _COMMANDS), len(arguments)
+        )
+        arguments = [*arguments[:started], "--", *arguments[started:]]
     commands = []
     for name, place in _COMMANDS.items():
         module, _, kind = place.partition(":")
@@ -72,10 +84,12 @@ def _parse(arguments: list[str]) -> Any:
     return tyro.cli(choice, prog="palmetto", description=_description(), args=arguments)
 
 
-def _before_jax() -> None:
+def _before_jax(arguments: list[str]) -> None:
     """Fix what decides bits and noise; JAX reads it once, at its start."""
-    os.environ.setdefault("NPROC", str(usable_cores()))
+    if arguments[:1] != ["launch"]:  # which divides the cores among its processes
+        os.environ.setdefault("NPROC", str(usable_cores()))
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    spare_jax()
 
 
 def _with_large_pages() -> None:
@@ -96,10 +110,12 @@ def main(arguments: list[str] | None = None) -> None:
     """Run a command; errors that the user can mend end in one sentence and a non-zero exit."""
     if arguments is None:
         _with_large_pages()
-    _before_jax()
+        give_signs()
+        arguments = sys.argv[1:]
+    _before_jax(arguments)
     try:
         with Interruption():
-            _parse(sys.argv[1:] if arguments is None else arguments).run(Terminal())
+            parse(arguments).run(Terminal())
     except PalmettoError as error:
         print(f"palmetto: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None

@@ -1,13 +1,14 @@
 """One model trained by itself, on corpora already packed: `palmetto train`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from palmetto.common.errors import PalmettoError
 from palmetto.common.files import atomic_folder, write_json
-from palmetto.common.progress import Reporter
+from palmetto.common.progress import Reporter, Silent
 from palmetto.model.config import ModelConfig
 from palmetto.model.spec import Parameters
 from palmetto.recipes.training import RunConfig
@@ -16,10 +17,12 @@ from palmetto.study.stages import locked
 from palmetto.tokenizer.places import copy_tokenizer, tokenizer_of_corpora
 from palmetto.tokenizer.tokenizer import Tokenizer
 from palmetto.training.data import TrainingData
+from palmetto.training.engine import Engine
 from palmetto.training.heldout import HeldoutText
 from palmetto.training.loading import read_model_config
 from palmetto.training.loop import train
 from palmetto.training.opening import Start
+from palmetto.training.processes import once, primary, together
 
 
 def parse_corpus(word: str) -> tuple[Path, int]:
@@ -61,8 +64,12 @@ def train_single(
     *,
     base: Path | None = None,
     profile: bool = False,
+    engine: Callable[[ModelConfig], Engine] | None = None,
+    facts: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Train one model into `out`, or go on with it; returns what `summary.json` says.
+
+    Every process of a run calls it.
 
     Args:
         run: model and training. With `base` the model's shape is the base's.
@@ -71,12 +78,32 @@ def train_single(
         reporter: shows progress.
         base: a trained model to go on from, on these corpora and by this run's schedules (appendix F).
         profile: whether to write a trace of three steps.
+        engine: makes what makes the steps, of the model that the corpora gave its sizes; left out, the run's mesh does.
+        facts: what `config.json` records besides, and a run that goes on must find there.
 
     Raises:
         PalmettoError: a corpus or its tokenizer is missing, or does not fit the base; or as `train`.
     """
+    with together(), ExitStack() as held:
+        return _train_single(
+            run, corpora, out, reporter if primary() else Silent(), base, profile, engine, facts or {}, held
+        )
+
+
+def _train_single(
+    run: RunConfig,
+    corpora: Sequence[str],
+    out: Path,
+    reporter: Reporter,
+    base: Path | None,
+    profile: bool,
+    engine: Callable[[ModelConfig], Engine] | None,
+    facts: dict[str, Any],
+    held: ExitStack,
+) -> dict[str, Any]:
     folders, weights = zip(*map(parse_corpus, corpora), strict=True)
     data = TrainingData.packed(folders, weights)
+    data = replace(data, facts=data.facts | facts)
     source = tokenizer_of_corpora(folders)
     tokenizer = Tokenizer.load(source)
     if tokenizer.sha256 != data.facts["tokenizer_sha256"]:
@@ -94,9 +121,13 @@ def train_single(
     def look(parameters: Parameters) -> dict[str, Any]:
         return {"heldout_bits_per_byte": heldout.measure(parameters, model).bits_per_byte}
 
-    with locked(out):
+    def claim() -> None:
+        held.enter_context(locked(out))
         keep_tokenizer(source, out)
-        trained = train(model, run.training, data, out, look, reporter, start=start, profile=profile)
+
+    once(claim)
+    made = None if engine is None else engine(model)
+    trained = train(model, run.training, data, out, look, reporter, start=start, profile=profile, engine=made)
     final = HeldoutText(folders[0], tokenizer.eod_id, run.training.final_heldout_tokens)
     losses = final.measure(trained.parameters, model)
     measured = {
@@ -107,7 +138,7 @@ def train_single(
     }
     summary = {**trained.facts, "heldout": measured}
     summary["timing"]["peak_memory_bytes"] = peak_memory_bytes()
-    write_json(out / "summary.json", summary)
+    once(lambda: write_json(out / "summary.json", summary))
     return summary
 
 

@@ -2,13 +2,13 @@
 
 Grain gives a random-access permutation of each source's records, `Mixture` says which source each place of the run
 takes; batch i takes the places from `offset(i)` on, where `offset` sums the scheduled batch sizes before i. Nothing
-but the index decides the content: not the host count, not a restart, not what was read before or how far ahead. Of the
-optimizer step k the batch index is k plus the batches skipped before it.
+but the index decides the content: not how many processes read, not a restart, not what was read before or how far
+ahead. Of the optimizer step k the batch index is k plus the batches skipped before it.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from hashlib import sha256
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import grain
 import numpy as np
@@ -126,7 +126,7 @@ class Batches:
         return self.rows(index, 0, self.size(index))
 
     def rows(self, index: int, first: int, end: int) -> Int[np.ndarray, "b *T"]:
-        """Return the records of slots [first, end) of batch `index`: what one host needs. No other record is read.
+        """Return the records of slots [first, end) of batch `index`: what one process needs. No other record is read.
 
         Raises:
             PalmettoError: as `record_ids`, slots that the batch does not have, or a token outside the vocabulary.
@@ -179,27 +179,10 @@ class Batches:
         return ids
 
 
-def host_slots(size: int, host: int, hosts: int) -> tuple[int, int]:
-    """Return the slots [first, end) of a batch of `size` that host number `host` of `hosts` holds: contiguous ones.
-
-    Raises:
-        PalmettoError: the batch does not divide evenly, or there is no such host.
-    """
-    if not 0 <= host < hosts:
-        raise PalmettoError(f"There is no host {host} among {hosts}; they count from 0.")
-    if size % hosts:
-        raise PalmettoError(
-            f"A batch of {size} sequences does not divide over {hosts} hosts; make each of training.batch_size.sizes a "
-            f"multiple of {hosts}."
-        )
-    each = size // hosts
-    return host * each, (host + 1) * each
-
-
 def read_ahead(
-    batches: Batches, first_step: int, steps: int, depth: int, *, host: int = 0, hosts: int = 1
-) -> Generator[tuple[int, int, Int[np.ndarray, "b *T"]]]:
-    """Yield (step, batch index, rows) of the optimizer steps [first_step, steps), in order.
+    batches: Batches, first_step: int, steps: int, depth: int, read: Callable[[int], Any] | None = None
+) -> Generator[tuple[int, int, Any]]:
+    """Yield (step, batch index, what was read of the batch) of the optimizer steps [first_step, steps), in order.
 
     Grain's threads read up to `depth` batches ahead; what is yielded does not depend on it. Closing the iterator early
     waits for nothing: a read under way is left to end by itself.
@@ -209,18 +192,17 @@ def read_ahead(
         first_step: updates already made.
         steps: updates of the whole run; the last one yielded is steps - 1.
         depth: batches read ahead; 0 reads each as it is asked for, without threads.
-        host: whose rows to read,
-        hosts: of how many; one host reads whole batches.
+        read: reads the batch of an index; left out, its records [B, T] whole.
 
     Raises:
-        PalmettoError: as `Batches.rows` and `host_slots`, at the step it concerns; `depth` is negative.
+        PalmettoError: as `Batches.rows`, at the step it concerns; `depth` is negative.
     """
     if depth < 0:
         raise PalmettoError(f"The depth of reading ahead is {depth}; it must be at least 0.")
     if first_step >= steps:
         return
     options = grain.ReadOptions(num_threads=min(depth, _READING_THREADS), prefetch_buffer_size=depth)
-    steps_read = grain.MapDataset.range(first_step, steps).map(_Read(batches, host, hosts))
+    steps_read = grain.MapDataset.range(first_step, steps).map(_Read(batches, read or batches.__getitem__))
     iterator = iter(steps_read.to_iter_dataset(options))
     try:
         yield from iterator
@@ -229,15 +211,14 @@ def read_ahead(
 
 
 class _Read:
-    """From a step to what one host reads for it."""
+    """From a step to what is read for it."""
 
-    def __init__(self, batches: Batches, host: int, hosts: int) -> None:
-        self._batches, self._host, self._hosts = batches, host, hosts
+    def __init__(self, batches: Batches, read: Callable[[int], Any]) -> None:
+        self._batches, self._read = batches, read
 
-    def __call__(self, step: int) -> tuple[int, int, Int[np.ndarray, "b *T"]]:
+    def __call__(self, step: int) -> tuple[int, int, Any]:
         index = self._batches.index(step)
-        size = self._batches.size(index)
-        return step, index, self._batches.rows(index, *host_slots(size, self._host, self._hosts))
+        return step, index, self._read(index)
 
 
 def _source_seed(seed: int, number: int) -> int:

@@ -3,6 +3,9 @@
 A checkpoint is the folder `checkpoints/<step>/` with Orbax's `state/` and, written last, `manifest.json` holding
 size and SHA-256 of every file, and its own. Without a manifest it does not count (it was interrupted) and is
 removed. Orbax notices missing bytes but not changed ones, so a restore verifies the manifest first.
+
+Of several processes each writes and reads what its devices hold; the manifest, and which checkpoint a restore takes,
+are the primary's.
 """
 
 import errno
@@ -20,6 +23,7 @@ import orbax.checkpoint as ocp
 
 from palmetto.common.errors import PalmettoError
 from palmetto.common.files import hash_json, read_json, sha256_file, write_json
+from palmetto.training.processes import once, primary
 
 # What Orbax logs of a failed save comes to the user as one sentence instead.
 for _name in ("absl", "asyncio"):
@@ -85,24 +89,24 @@ class Checkpoints:
             parameters=_by_layer(state.parameters), optimizer=_by_layer(state.optimizer)
         )
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._check_room(folder, state)
-            # A step saved again, as after a rewind, does not count until its new files are whole.
-            (folder / _MANIFEST).unlink(missing_ok=True)
+            once(lambda: self._make_ready(folder, state))
             self._orbax.save(folder / "state", args=arguments, force=True)
         except (OSError, ValueError, RuntimeError) as error:
             raise _save_failed(folder, error) from error
         self._pending = self._thread.submit(self._commit, folder, step, extra or {})
 
     @staticmethod
-    def _check_room(folder: Path, state: Any) -> None:
-        """Refuse a save the disk has no room for, before Orbax's threads meet the end of it one by one."""
+    def _make_ready(folder: Path, state: Any) -> None:
+        """Make the folder; refuse a save the disk has no room for, before Orbax's threads meet its end one by one."""
+        folder.mkdir(parents=True, exist_ok=True)
         needed = sum(leaf.nbytes for leaf in jax.tree.leaves(state)) * _ROOM // 100 + _ROOM_FIXED
         free = shutil.disk_usage(folder).free
         if free < needed:
             raise OSError(
                 errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}: {free:,} bytes free, {needed:,} needed"
             )
+        # A step saved again, as after a rewind, does not count until its new files are whole.
+        (folder / _MANIFEST).unlink(missing_ok=True)
 
     def poll(self) -> None:
         """Say of a save that failed in the background, without waiting for one that is still under way.
@@ -126,6 +130,8 @@ class Checkpoints:
     def _commit(self, folder: Path, step: int, extra: dict[str, Any]) -> None:
         try:
             self._orbax.wait_until_finished()
+            if not primary():
+                return
             files = {
                 str(path.relative_to(folder)): {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
                 for path in sorted(folder.rglob("*"))
@@ -187,11 +193,18 @@ class Checkpoints:
         Raises:
             PalmettoError: there are checkpoints and all of them are damaged.
         """
+        step = once(lambda: self._newest_whole(say, at_most))
+        if step is None:
+            return None
+        state = restore_state(self._folder, step, abstract, verified=True)
+        return step, state, _read_manifest(self._folder / f"{step:08d}")
+
+    def _newest_whole(self, say: Callable[[str], None], at_most: int | None) -> int | None:
         steps = [step for step in self.steps() if at_most is None or step <= at_most]
         for step in reversed(steps):
             try:
-                manifest = verify(self._folder, step)
-                return step, restore_state(self._folder, step, abstract, verified=True), manifest
+                verify(self._folder, step)
+                return step
             except PalmettoError as error:
                 folder = self._folder / f"{step:08d}"
                 aside = folder.with_suffix(".damaged")

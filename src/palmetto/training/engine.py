@@ -2,13 +2,16 @@
 
 from typing import Any, Protocol, runtime_checkable
 
+import jax
 import numpy as np
-from jax.sharding import Mesh
-from jaxtyping import Int
+from jax.sharding import Mesh, NamedSharding
+from jaxtyping import Array, Int
 
 from palmetto.model.config import ModelConfig
 from palmetto.model.execution import ExecutionConfig
+from palmetto.training.batches import Batches
 from palmetto.training.config import TrainingConfig
+from palmetto.training.processes import compile_together
 from palmetto.training.state import StepMetrics, TrainState, make_train_step
 
 
@@ -44,13 +47,19 @@ class MeshEngine:
             microbatches=training.microbatches,
             seed=training.seed,
         )
+        self._compiled: set[tuple[int, ...]] = set()
 
     def begin(self, state: TrainState) -> TrainState:
         """Return the state itself."""
         return state
 
-    def step(self, state: TrainState, rows: Int[np.ndarray, "B *T"]) -> tuple[TrainState, StepMetrics]:
-        """Make one update."""
+    def step(
+        self, state: TrainState, rows: Int[np.ndarray | Array, "B *T"]
+    ) -> tuple[TrainState, StepMetrics]:
+        """Make one update; of several processes each gives the array that `held_rows` read."""
+        if rows.shape not in self._compiled:
+            compile_together(self._step.lower, state, rows)
+            self._compiled.add(rows.shape)
         return self._step(state, rows)
 
     def fetch(self, state: TrainState) -> TrainState:
@@ -59,3 +68,17 @@ class MeshEngine:
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+def held_rows(batches: Batches, index: int, sharding: NamedSharding) -> Int[Array, "B *T"]:
+    """Return batch `index` as one array over all processes' devices; no record of another process's is read."""
+    size = batches.size(index)
+
+    def slots(place: Any) -> tuple[int, int]:
+        first, end, _ = place[0].indices(size)
+        return first, end
+
+    places = sharding.addressable_devices_indices_map((size, 1)).values()
+    held = {(first, end): batches.rows(index, first, end) for first, end in set(map(slots, places))}
+    shape = (size, *next(iter(held.values())).shape[1:])
+    return jax.make_array_from_callback(shape, sharding, lambda place: held[slots(place)])

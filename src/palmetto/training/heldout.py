@@ -19,6 +19,7 @@ from palmetto.model.config import ModelConfig
 from palmetto.model.forward import hidden_states
 from palmetto.model.spec import Parameters
 from palmetto.training.loss import hidden_token_losses
+from palmetto.training.processes import compile_together, whole
 
 _ROWS = 8
 
@@ -73,7 +74,7 @@ class HeldoutText:
         self._bytes = np.array(sizes, np.int64)
 
     def measure(self, parameters: Parameters, config: ModelConfig) -> HeldoutLosses:
-        """Return the loss of every document."""
+        """Return the loss of every document; of several processes each takes part."""
         S = config.sequence_length
         total = len(self._tokens)
         losses = np.zeros(total, np.float64)
@@ -84,7 +85,10 @@ class HeldoutText:
                 self._previous[start : start + used],
                 self._tokens[start : start + used],
             )
-            window = _window_losses(parameters, inputs.reshape(_ROWS, S), targets.reshape(_ROWS, S), config)
+            rows = inputs.reshape(_ROWS, S), targets.reshape(_ROWS, S)
+            if start == 0:
+                compile_together(_window_losses.lower, parameters, *rows, config)
+            window = whole(_window_losses(parameters, *rows, config))
             losses[start : start + used] = np.asarray(window, np.float64).reshape(-1)[:used]
         nats = np.array([part.sum() for part in np.split(losses, self._ends[:-1])])
         return HeldoutLosses(nats, self._bytes, total)

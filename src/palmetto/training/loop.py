@@ -3,38 +3,44 @@
 Bits: a run that was killed and started again gives the same parameters as one that was not, because a batch depends
 on its index alone, a checkpoint holds everything else, and whether a step is a spike depends on the steps before it,
 which `metrics.jsonl` keeps.
+
+Of several processes all run this loop, each with its part of the arrays; what is in a file the primary reads for all,
+and only it writes. What the loop decides it decides from numbers that are the same in all of them.
 """
 
 import math
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jax
+from jax.sharding import NamedSharding
 
 from palmetto.common.errors import PalmettoError
 from palmetto.common.files import read_json_lines
-from palmetto.common.progress import Bar, Reporter
+from palmetto.common.progress import Bar, Reporter, Silent
 from palmetto.model.config import ModelConfig
 from palmetto.model.counts import flops_per_token
 from palmetto.model.execution import resolve_attention
 from palmetto.model.spec import Parameters
-from palmetto.sharding import make_mesh
+from palmetto.sharding import batch_sharding, make_mesh
 from palmetto.training.batches import Batches, read_ahead
 from palmetto.training.checkpoints import Checkpoints
 from palmetto.training.config import TrainingConfig
 from palmetto.training.data import TrainingData, open_batches
-from palmetto.training.engine import Engine, MeshEngine
+from palmetto.training.engine import Engine, MeshEngine, held_rows
 from palmetto.training.opening import Start, check_mesh, claim, record_environment, restore_or_start
+from palmetto.training.processes import in_gang, once, primary
 from palmetto.training.rewinds import Rewinds, describe_spike
 from palmetto.training.signals import StoppedError, Termination
 from palmetto.training.spikes import Spike, SpikeDetector
 from palmetto.training.state import StepMetrics
-from palmetto.training.summary import describe, summarise
-from palmetto.training.throughput import peak_flops, utilisation
+from palmetto.training.summary import describe, hash_parameters, summarise
+from palmetto.training.throughput import Peak, peak_flops, utilisation
 from palmetto.training.trackers import JsonLines, TensorBoard, Tracker
 from palmetto.training.watchdog import Watchdog
 
@@ -86,7 +92,9 @@ def train(
         PalmettoError: too little text, a mesh that does not divide, a loss that is not finite or spikes again and
             again, another run's folder, a checkpoint that cannot be written, or only damaged ones.
         StoppedError: SIGTERM came; the run is saved and can go on.
+        LostError: another process of the run failed.
     """
+    reporter = reporter if primary() else Silent()
     open_batches(training, data)
     epoch, _ = data.held()
     if training.sequences() > epoch:
@@ -97,10 +105,14 @@ def train(
     check_mesh(config, training, mesh)
     attention = resolve_attention(training.execution, config)
     facts = data.facts if start is None else {**data.facts, "start": start.facts()}
-    claim(out, describe(config, training, facts))
+    once(lambda: claim(out, describe(config, training, facts)))
+    places = None
     if engine is None:
         engine = MeshEngine(config, training, replace(training.execution, attention=attention), mesh)
+        places = batch_sharding(mesh)
     rewinds = Rewinds(out)
+    rewinds.entries = once(lambda: rewinds.entries)
+    stacks = out / ("stuck.txt" if primary() else f"stuck-{jax.process_index()}.txt")
     with (
         closing(engine),
         Checkpoints(
@@ -109,16 +121,16 @@ def train(
             every=training.checkpoint_every,
             reach=training.rewind_reach(),
         ) as checkpoints,
-        Watchdog(training.stuck_after_seconds, out / "stuck.txt", reporter, config.name) as watchdog,
+        Watchdog(training.stuck_after_seconds, stacks, reporter, config.name, ends=in_gang()) as watchdog,
         Termination() as termination,
     ):
-        checkpoints.clear_interrupted()
-        checkpoints.drop(rewinds.abandoned)
+        once(checkpoints.clear_interrupted)
+        once(lambda: checkpoints.drop(rewinds.abandoned))
         watchdog.beat("restoring the state")
         done, state = restore_or_start(config, training, mesh, checkpoints, start, reporter.say)
         if 0 < done < training.steps:
             reporter.say(f"{config.name}: going on from the checkpoint of step {done:,}.")
-        record_environment(out, mesh, attention, done, reporter.say, config.name)
+        once(lambda: record_environment(out, mesh, attention, done, reporter.say, config.name))
         run = _Run(
             config=config,
             training=training,
@@ -126,31 +138,42 @@ def train(
             evaluate=evaluate,
             reporter=reporter,
             checkpoints=checkpoints,
-            trackers=(JsonLines(out / "metrics.jsonl"), TensorBoard(out / "tensorboard")),
+            trackers=(JsonLines(out / "metrics.jsonl"), TensorBoard(out / "tensorboard"))
+            if primary()
+            else (),
             watchdog=watchdog,
             termination=termination,
             rewinds=rewinds,
             engine=engine,
-            profile=profile,
+            places=places,
+            profile=profile and primary(),
         )
         while True:
             batches = open_batches(training, data, skipped=rewinds.ranges(), vocab_size=config.vocab_size)
             state, spike = run.steps(engine.begin(state), done, batches)
             if spike is None:
                 break
-            entry = rewinds.add(spike, batches, training, config.name)
+            rewinds.entries = once(partial(_add, rewinds, spike, batches, training, config.name))
+            entry = rewinds.entries[-1]
             reporter.say(
                 f"{config.name}: loss spike from step {spike.first_step:,} on ({describe_spike(spike)}); going back to "
                 f"step {entry['to_step']:,} and leaving out batches {entry['first_batch']:,} to "
                 f"{entry['end_batch'] - 1:,}."
             )
             del state
-            checkpoints.drop(rewinds.abandoned)
+            checkpoints.wait()
+            once(lambda: checkpoints.drop(rewinds.abandoned))
             done, state = restore_or_start(
                 config, training, mesh, checkpoints, start, reporter.say, at_most=entry["to_step"]
             )
         trained = engine.fetch(state).parameters
-    return Trained(trained, summarise(config, training, out, trained, attention))
+    sha256 = hash_parameters(trained)
+    return Trained(trained, once(lambda: summarise(config, training, out, sha256, attention)))
+
+
+def _add(rewinds: Rewinds, *spike: Any) -> list[dict[str, Any]]:
+    rewinds.add(*spike)
+    return rewinds.entries
 
 
 @dataclass
@@ -178,12 +201,14 @@ class _Run:
     termination: Termination
     rewinds: Rewinds
     engine: Engine
+    places: NamedSharding | None
+    """Where the rows of a batch belong, of an engine that takes a part of them; None: it takes them whole."""
     profile: bool
 
     def __post_init__(self) -> None:
         self._tracing = False
         self._flops = flops_per_token(self.config)
-        self._peak = peak_flops()
+        self._peak = Peak(*once(lambda: astuple(peak_flops())))
         # Programs in flight on several devices of one processor would wait for each other's threads.
         self._ahead = not (jax.default_backend() == "cpu" and jax.device_count() > 1)
 
@@ -193,20 +218,20 @@ class _Run:
         A state is the engine's own.
         """
         training = self.training
-        for tracker in self.trackers:
-            tracker.begin(done)
         self._detector = SpikeDetector(training.spikes)
         self._tokens = 0
-        for row in read_json_lines(self.out / "metrics.jsonl"):
-            self._tokens = row["tokens"]
-            if row["step"] > done - self._detector.memory:
-                self._detector.observe(row["step"], row["loss"], row["grad_norm"])
+        for step, tokens, loss, norm in once(lambda: self._remember(done)):
+            self._tokens = tokens
+            self._detector.observe(step, loss, norm)
         waiting: _Waiting | None = None
         with ExitStack() as stack:
             stack.callback(self._close)
             bar = stack.enter_context(self.reporter.bar(f"train {self.config.name}", training.steps, "steps"))
             bar.advance(done)
-            reading = read_ahead(batches, done, training.steps, training.read_ahead)
+            read = None
+            if self.places is not None and not self.places.is_fully_addressable:
+                read = partial(held_rows, batches, sharding=self.places)
+            reading = read_ahead(batches, done, training.steps, training.read_ahead, read)
             stack.callback(reading.close)
             self._saved, self._save_seconds, self._clock = done, 0.0, time.perf_counter()
             for step, index, rows in reading:
@@ -218,13 +243,24 @@ class _Run:
                 if waiting is not None and (spike := self._settle(waiting, bar)):
                     return state, spike
                 waiting = _Waiting(step + 1, index, len(rows), metrics)
-                if self._boundary(step + 1) or not self._ahead or self.termination.requested:
+                stopping = self.termination.reached()
+                if self._boundary(step + 1) or not self._ahead or stopping:
                     spike, waiting = self._settle(waiting, bar, state), None
                     if spike is not None:
                         return state, spike
-                    if self.termination.requested and step + 1 < training.steps:
+                    if stopping and step + 1 < training.steps:
                         self._stop(step + 1, state)
         return state, None
+
+    def _remember(self, done: int) -> list[list[Any]]:
+        """Make the log end after `done`; return step, tokens, loss and gradient norm of what its detector remembers."""
+        for tracker in self.trackers:
+            tracker.begin(done)
+        rows = [
+            [row[name] for name in ("step", "tokens", "loss", "grad_norm")]
+            for row in read_json_lines(self.out / "metrics.jsonl")
+        ]
+        return [row for row in rows if row[0] > done - self._detector.memory]
 
     def _boundary(self, step: int) -> bool:
         """Whether anything looks at the state after update number `step`, before the next one reuses its memory."""

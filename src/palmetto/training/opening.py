@@ -98,7 +98,8 @@ def record_environment(
 ) -> None:
     """Say which attention runs where, and if it is not what the steps so far ran under; keep `environments.json`."""
     path = out / "environments.json"
-    now = {**environment(), "mesh": dict(mesh.shape), "attention": attention}
+    processes = jax.process_count()
+    now = {**environment(), "processes": processes, "mesh": dict(mesh.shape), "attention": attention}
     say(f"  {name}: attention {attention} on {mesh.size} x {now['device_kind']}")
     entries: list[dict[str, Any]] = read_json(path) if path.exists() else []
     # What was noted of steps that are now made again does not count.

@@ -1,18 +1,19 @@
 """A finished run in figures: what `config.json` says before it and `summary.json` after it."""
 
+import hashlib
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
-from palmetto.common.files import read_json_lines, sha256_bytes
+from palmetto.common.files import read_json_lines
 from palmetto.model.config import ModelConfig
 from palmetto.model.counts import count_parameters, flops_per_token
 from palmetto.model.spec import Parameters, named_parameters
 from palmetto.training.config import TrainingConfig
 from palmetto.training.loading import FORMAT
+from palmetto.training.processes import whole
 from palmetto.training.throughput import causal_flops, peak_flops, utilisation
 
 
@@ -28,14 +29,18 @@ def describe(config: ModelConfig, training: TrainingConfig, data: dict[str, Any]
 
 
 def hash_parameters(parameters: Parameters) -> str:
-    """Return the SHA-256 of all weights' bytes, in declared order: equal only for bit-identical models."""
-    return sha256_bytes(
-        b"".join(np.asarray(jax.device_get(leaf)).tobytes() for leaf in named_parameters(parameters).values())
-    )
+    """Return the SHA-256 of all weights' bytes, in declared order: equal only for bit-identical models.
+
+    Of several processes each takes part.
+    """
+    digest = hashlib.sha256()
+    for leaf in named_parameters(parameters).values():
+        digest.update(whole(leaf).tobytes())
+    return digest.hexdigest()
 
 
 def summarise(
-    config: ModelConfig, training: TrainingConfig, out: Path, parameters: Parameters, attention: str
+    config: ModelConfig, training: TrainingConfig, out: Path, parameters_sha256: str, attention: str
 ) -> dict[str, Any]:
     """Sum a run up from its own log, so that an interrupted run reports like any other.
 
@@ -62,7 +67,7 @@ def summarise(
         "batches": {"first": 0, "count": len(rows), "skipped": skipped},
         "attention": attention,
         "rematerialisation": training.execution.rematerialisation,
-        "parameters_sha256": hash_parameters(parameters),
+        "parameters_sha256": parameters_sha256,
         "timing": {
             "seconds": seconds,
             "tokens_per_second": speed,

@@ -54,8 +54,8 @@ def peak_flops() -> Peak:
         start = time.perf_counter()
         product(operand, operand).block_until_ready()
         best = min(best, time.perf_counter() - start)
-    # Fake devices share the processor's cores, so a CPU counts once however many it is divided into.
-    ways = 1 if devices[0].platform == "cpu" else len(devices)
+    # Fake devices share their process's threads, so a CPU counts once however many it is divided into.
+    ways = jax.process_count() if devices[0].platform == "cpu" else len(devices)
     return Peak(
         2 * size**3 / best * ways,
         f"measured: best of {_MEASUREMENTS} float32 products of {size} x {size} on this machine",

@@ -1,6 +1,7 @@
 """Reports a stuck step: a thread that looks at the clock while the training thread may be waiting for ever."""
 
 import faulthandler
+import os
 import threading
 import time
 from pathlib import Path
@@ -8,13 +9,27 @@ from types import TracebackType
 
 from palmetto.common.progress import Reporter
 
+STUCK = 70
+"""How a process of several ends that is stuck."""
+
 
 class Watchdog:
     """Says once for each piece of work that takes too long what it is, and writes every thread's stack to a file."""
 
-    def __init__(self, limit: float, stacks: Path, reporter: Reporter, name: str) -> None:
-        """Watch for work over `limit` seconds; stacks are appended to the file `stacks`."""
+    def __init__(
+        self, limit: float, stacks: Path, reporter: Reporter, name: str, *, ends: bool = False
+    ) -> None:
+        """Watch for work over `limit` seconds.
+
+        Args:
+            limit: in seconds.
+            stacks: the file that stacks are appended to.
+            reporter: prints.
+            name: the model's.
+            ends: whether to end the process too, as of several processes each does: what it waits for never comes.
+        """
         self._limit, self._stacks, self._reporter, self._name = limit, stacks, reporter, name
+        self._ends = ends
         self._work, self._since, self._told = "starting", time.monotonic(), False
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
@@ -50,3 +65,5 @@ class Watchdog:
                     f"{self._name}: {self._work} has taken {waited:.0f} s, more than training.stuck_after_seconds "
                     f"({self._limit:g}); it may be stuck. What every thread is doing is in {self._stacks}."
                 )
+                if self._ends:
+                    os._exit(STUCK)
