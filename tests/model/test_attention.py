@@ -86,8 +86,14 @@ def test_the_tpu_kernel_and_its_gradient_compile_for_a_tpu(
     def total(*heads: jax.Array) -> jax.Array:
         return causal_attention("tpu")(*heads).astype(jnp.float32).sum()
 
-    with jax.set_mesh(mesh):
-        program = jax.jit(jax.grad(total, argnums=(0, 1, 2))).lower(*heads).compile().as_text()
+    jax.config.update(
+        "jax_enable_compilation_cache", False
+    )  # programs for absent chips cannot be read back from it
+    try:
+        with jax.set_mesh(mesh):
+            program = jax.jit(jax.grad(total, argnums=(0, 1, 2))).lower(*heads).compile().as_text()
+    finally:
+        jax.config.update("jax_enable_compilation_cache", True)
     assert program is not None
     assert (
         program.count('custom_call_target="tpu_custom_call"') == 3

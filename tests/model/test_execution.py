@@ -13,7 +13,6 @@ from palm_oracle import random_parameters
 
 from palmetto.common.errors import PalmettoError
 from palmetto.model.attention import causal_attention
-from palmetto.model.compiled_flops import compiled_flops
 from palmetto.model.config import ModelConfig
 from palmetto.model.counts import implemented_flops_per_token
 from palmetto.model.execution import ExecutionConfig
@@ -26,6 +25,7 @@ from palmetto.model.forward import (
     ready_for_products,
     rotary_angles,
 )
+from palmetto.pathways.compiled_flops import compiled_flops
 from palmetto.training.loss import batch_loss
 
 DEEP = ModelConfig("deep", n_layers=9, d_model=32, n_heads=3, head_dim=16, vocab_size=64, sequence_length=48)

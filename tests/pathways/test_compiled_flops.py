@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from palmetto.model.compiled_flops import compiled_flops
+from palmetto.pathways.compiled_flops import compiled_flops
 
 
 def compiled(function, *shapes: tuple[int, ...]) -> str:
@@ -73,12 +73,15 @@ TPU = """HloModule example
   %y = f32[8,32,16]{2,1,0} constant({...})
   %dilated = f32[8,64,32]{2,1,0} convolution(%x, %y), window={size=8 stride=7 lhs_dilate=8}, dim_labels=0bf_0oi->0bf
   %padded = f32[64,4,8]{1,0,2} convolution(%p, %q), window={size=4 pad=3_3 rhs_reversal=1}, dim_labels=b0f_0oi->b0f
-  ROOT %out = (s32[], f32[8,64,16]) tuple(%counter.1, %x)
+  %one = s32[]{:T(128)} constant(1)
+  %next = s32[]{:T(128)} add(%counter.1, %one)
+  ROOT %out = (s32[], f32[8,64,16]) tuple(%next, %x)
 }
 
 ENTRY %main (a: f32[64,16], b: f32[16,32]) -> f32[64,32] {
   %a = f32[64,16]{1,0:T(8,128)} parameter(0)
   %b = f32[16,32]{1,0:T(8,128)} parameter(1)
+  %zero = s32[]{:T(128)} constant(0)
   %start = (s32[]{:T(128)}, f32[8,64,16]{2,1,0:T(8,128)}) tuple(%zero, %c)
   %loop = (s32[]{:T(128)}, f32[8,64,16]{2,1,0:T(8,128)}) while(%start), condition=%condition, body=%body
   %kernel = f32[64,32]{1,0} custom-call(%a, %b), custom_call_target="tpu_custom_call"
