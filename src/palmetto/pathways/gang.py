@@ -56,10 +56,14 @@ def connected(islands: IslandsConfig, say: Callable[[str], None]) -> Iterator[No
     Raises:
         PalmettoError: Ray is not installed, or no cluster is at the address.
     """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault(
-        "RAY_IGNORE_UNHANDLED_ERRORS", "1"
-    )  # the controller has looked at every error that matters
+    # Nothing is reported to Ray's makers; the controller looks at every error that matters; islands are the work of the
+    # machine, not its background.
+    for name, value in (
+        ("USAGE_STATS_ENABLED", "0"),
+        ("IGNORE_UNHANDLED_ERRORS", "1"),
+        ("worker_niceness", "0"),
+    ):
+        os.environ.setdefault(f"RAY_{name}", value)
     try:
         import ray
     except ImportError as error:

@@ -11,6 +11,7 @@ from palmetto.study.hardware import describe_hardware, describe_versions, memory
 from palmetto.training.environment import threads, usable_cores
 
 _EXTRAS = {
+    "ray": ("ray",),
     "test": ("pytest", "hypothesis", "selenium"),
     "dev": ("ruff", "mypy"),
 }
