@@ -268,7 +268,7 @@ def test_another_run_and_bad_files_are_refused_in_a_sentence(
     bad = tmp_path / "bad.jsonl"
     bad.write_text('{"prompt": "p", "target": "t"}\n{"prompt": "p", "answer": "t"}\n')
     said = palmetto.refused("finetune", names.base, "--data", bad, "--out", tmp_path / "out")
-    assert f"{bad}, line 2: field 'target' is missing" in said
+    assert f"{bad}, line 2: has no field 'target'" in said
     assert not (tmp_path / "out").exists()
 
 
