@@ -37,7 +37,7 @@ study: $(VENV)/.installed
 	$(BIN)/palmetto study starter $(ARGS)
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 # Three files at a time, since most drills wait for commands that use one core, or for clocks, in the order of
 # drills/conftest.py; then what measures time, by itself (the marker `alone`). Status 5 means that ARGS left nothing to

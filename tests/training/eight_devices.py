@@ -16,10 +16,12 @@ from typing import Any
 import jax
 import numpy as np
 
+from palmetto.common.files import write_json, write_json_lines
 from palmetto.model.config import ModelConfig
 from palmetto.model.execution import ExecutionConfig
 from palmetto.sharding import MeshConfig, batch_sharding, check_divides, make_mesh
 from palmetto.training.checkpoints import Checkpoints, restore_state
+from palmetto.training.heldout import HeldoutText
 from palmetto.training.optimizer import OptimizerConfig
 from palmetto.training.state import abstract_state, gradients, initial_state, make_train_step
 
@@ -47,6 +49,23 @@ def saved_columns(hlo: str, ways: Any) -> int:
     return max(map(int, kept))
 
 
+def heldout_text(folder: Path) -> HeldoutText:
+    """Two documents of random tokens, of more windows than devices and no whole number of them."""
+    tokens = np.random.default_rng(1).integers(1, CONFIG.vocab_size, 137).astype("<u2")
+    tokens[[90, -1]] = 0
+    folder.mkdir()
+    tokens.tofile(folder / "heldout.tokens")
+    rows = [("a", 0, 91), ("b", 91, 46)]
+    write_json_lines(
+        folder / "heldout.documents.jsonl.gz",
+        [{"id": name, "source": "s", "start": start, "tokens": n, "bytes": n} for name, start, n in rows],
+    )
+    length = {"sequence_length": CONFIG.sequence_length, "record_length": CONFIG.sequence_length + 1}
+    counts = {"heldout_records": 137 // length["record_length"], "heldout_tokens": 137}
+    write_json(folder / "manifest.json", {"format": 1, "dtype": "uint16", **length, **counts})
+    return HeldoutText(folder, 0, 1000)
+
+
 def main(folder: Path) -> dict[str, dict[str, float]]:
     """Return distances by mesh."""
     one = make_mesh(MeshConfig(data=1), jax.devices()[:1])
@@ -61,6 +80,8 @@ def main(folder: Path) -> dict[str, dict[str, float]]:
     saved = jax.device_get(state)
     gradient = jax.jit(partial(gradients, config=CONFIG, execution=EXECUTION))
     oracle_gradient, _ = jax.device_get(gradient(state.parameters, records[3]))
+    heldout = heldout_text(folder.with_name("heldout"))
+    oracle_nats = heldout.measure(state.parameters, CONFIG).nats
     oracle_state, oracle_metrics = jax.device_get(step(state, records[3]))
 
     report: dict[str, dict[str, float]] = {}
@@ -78,6 +99,7 @@ def main(folder: Path) -> dict[str, dict[str, float]]:
             "restored": distance(restored, saved),
             "initial": distance(initial_state(CONFIG, OPTIMIZER, mesh, seed=0), drawn),
             "gradient": distance(found, oracle_gradient),
+            "heldout": distance(heldout.measure(restored.parameters, CONFIG).nats, oracle_nats),
         }
         step = make_train_step(CONFIG, OPTIMIZER, mesh, EXECUTION)
         figures["saved_columns"] = saved_columns(step.lower(restored, batch).compile().as_text(), mesh.shape)

@@ -5,12 +5,15 @@ and the very first token is predicted from [eod], as after a document.
 """
 
 import math
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh, NamedSharding
 from jaxtyping import Array, Float, Int
 
 from palmetto.common.files import read_json_lines, sha256_bytes
@@ -18,6 +21,7 @@ from palmetto.corpus.records import PackedRecords
 from palmetto.model.config import ModelConfig
 from palmetto.model.forward import hidden_states
 from palmetto.model.spec import Parameters
+from palmetto.sharding import batch_sharding
 from palmetto.training.loss import hidden_token_losses
 from palmetto.training.processes import compile_together, whole
 
@@ -74,21 +78,38 @@ class HeldoutText:
         self._bytes = np.array(sizes, np.int64)
 
     def measure(self, parameters: Parameters, config: ModelConfig) -> HeldoutLosses:
-        """Return the loss of every document; of several processes each takes part."""
-        S = config.sequence_length
+        """Return the loss of every document; windows are divided over the mesh that the weights lie on."""
+        S, mesh = config.sequence_length, _mesh_of(parameters)
+        B = _ROWS if mesh is None else math.lcm(_ROWS, mesh.shape["pod"] * mesh.shape["data"])
         total = len(self._tokens)
-        losses = np.zeros(total, np.float64)
-        for start in range(0, total, _ROWS * S):
-            used = min(_ROWS * S, total - start)
-            inputs, targets = np.zeros(_ROWS * S, np.int32), np.zeros(_ROWS * S, np.int32)
-            inputs[:used], targets[:used] = (
-                self._previous[start : start + used],
-                self._tokens[start : start + used],
-            )
-            rows = inputs.reshape(_ROWS, S), targets.reshape(_ROWS, S)
-            if start == 0:
-                compile_together(_window_losses.lower, parameters, *rows, config)
-            window = whole(_window_losses(parameters, *rows, config))
-            losses[start : start + used] = np.asarray(window, np.float64).reshape(-1)[:used]
+        windows = []
+        with jax.set_mesh(mesh) if mesh else nullcontext():
+            for start in range(0, total, B * S):
+                rows = [
+                    _placed(tokens[start : start + B * S], (B, S), mesh)
+                    for tokens in (self._previous, self._tokens)
+                ]
+                if start == 0:
+                    compile_together(_window_losses.lower, parameters, *rows, config)
+                windows.append(_window_losses(parameters, *rows, config))
+            # Read at the end, and at once: nothing waits between one window and the next.
+            losses = whole(jnp.concatenate(windows)).astype(np.float64).reshape(-1)[:total]
         nats = np.array([part.sum() for part in np.split(losses, self._ends[:-1])])
         return HeldoutLosses(nats, self._bytes, total)
+
+
+def _mesh_of(parameters: Parameters) -> Mesh | None:
+    """Return the mesh of several devices that weights lie on, if they do."""
+    sharding = parameters.embedding.sharding if isinstance(parameters.embedding, jax.Array) else None
+    mesh = sharding.mesh if isinstance(sharding, NamedSharding) else None
+    return mesh if isinstance(mesh, Mesh) and mesh.size > 1 else None
+
+
+def _placed(
+    tokens: Int[np.ndarray, " N"], shape: tuple[int, int], mesh: Mesh | None
+) -> Int[Array, "B S"] | np.ndarray:
+    """Return tokens as rows, zeros behind them, each row where the mesh has it."""
+    rows = np.pad(tokens, (0, math.prod(shape) - len(tokens))).reshape(shape)
+    if mesh is None:
+        return rows
+    return jax.make_array_from_callback(shape, batch_sharding(mesh), rows.__getitem__)
