@@ -25,10 +25,10 @@ FAULTS = 21
 
 
 @pytest.fixture(scope="module")
-def marked(palmetto: Palmetto) -> Iterator[Palmetto]:
+def marked(hurried: Palmetto) -> Iterator[Palmetto]:
     """The command, whose processes and theirs can be told by a variable; none of them may be left at the end."""
     mark = uuid.uuid4().hex
-    yield Palmetto({**palmetto.environment, "ISLANDS_DRILL": mark})
+    yield Palmetto({**hurried.environment, "ISLANDS_DRILL": mark})
     # Two agents of Ray's look for a dead controller every so often; the islands themselves are gone at once.
     deadline = time.monotonic() + 100
     while left := processes(mark):

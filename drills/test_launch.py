@@ -21,17 +21,10 @@ RECIPE = f"{Path(__file__).with_name('launch_run.py')}:run"
 
 
 @pytest.fixture(scope="module")
-def launcher(palmetto: Palmetto) -> Palmetto:
-    """Compiling is what takes the time here, so the compiler is told to hurry."""
-    flags = "--xla_backend_optimization_level=0"
-    return Palmetto({**palmetto.environment, "XLA_FLAGS": flags})
-
-
-@pytest.fixture(scope="module")
-def straight(launcher: Palmetto, corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def straight(hurried: Palmetto, corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of two processes that nothing disturbed."""
     out = tmp_path_factory.mktemp("straight") / "small"
-    done = launcher.run(*command(corpus, out))
+    done = hurried.run(*command(corpus, out))
     assert done.returncode == 0, done.stderr
     return out
 
@@ -44,13 +37,13 @@ def command(
 
 
 @pytest.fixture
-def begin(launcher: Palmetto, corpus: Path, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+def begin(hurried: Palmetto, corpus: Path, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Start a launch into `tmp_path / "small"`, and return when the row of a step is logged."""
     started = []
 
     def start(step: int, *options: str, **more: Any) -> subprocess.Popen[str]:
         out = tmp_path / "small"
-        process = launcher.start(*command(corpus, out, *options, **more))
+        process = hurried.start(*command(corpus, out, *options, **more))
         started.append(process)
         deadline = time.monotonic() + 150
         while not (out / "metrics.jsonl").exists() or len(rows(out)) < step:
@@ -117,16 +110,16 @@ def same_batches_and_losses(one: Path, other: Path) -> None:
 
 
 def test_several_processes_read_the_batches_of_one_and_agree_with_it(
-    launcher: Palmetto, corpus: Path, straight: Path, tmp_path: Path
+    hurried: Palmetto, corpus: Path, straight: Path, tmp_path: Path
 ) -> None:
-    done = launcher.run("train", RECIPE, "--corpus", corpus, "--out", tmp_path / "one")
+    done = hurried.run("train", RECIPE, "--corpus", corpus, "--out", tmp_path / "one")
     assert done.returncode == 0, done.stderr
     same_batches_and_losses(tmp_path / "one", straight)
     assert json.loads((straight / "environments.json").read_text())[0]["environment"]["devices"] == 2
 
 
 def test_pods_over_processes_and_a_second_batch_size_agree_with_one_process(
-    launcher: Palmetto, corpus: Path, tmp_path: Path
+    hurried: Palmetto, corpus: Path, tmp_path: Path
 ) -> None:
     sizes = (
         "--train.batch-size.sizes",
@@ -138,9 +131,9 @@ def test_pods_over_processes_and_a_second_batch_size_agree_with_one_process(
         "--train.steps",
         "10",
     )
-    done = launcher.run("train", RECIPE, "--corpus", corpus, "--out", tmp_path / "one", *sizes)
+    done = hurried.run("train", RECIPE, "--corpus", corpus, "--out", tmp_path / "one", *sizes)
     assert done.returncode == 0, done.stderr
-    done = launcher.run(*command(corpus, tmp_path / "pods", train=(*sizes, "--train.mesh.pod", "2")))
+    done = hurried.run(*command(corpus, tmp_path / "pods", train=(*sizes, "--train.mesh.pod", "2")))
     assert done.returncode == 0, done.stderr
     same_batches_and_losses(tmp_path / "one", tmp_path / "pods")
 
@@ -197,7 +190,7 @@ def test_one_ctrl_c_ends_all(begin: Callable[..., subprocess.Popen[str]], tmp_pa
 
 def test_sigterm_saves_at_one_step_and_two_or_one_go_on(
     begin: Callable[..., subprocess.Popen[str]],
-    launcher: Palmetto,
+    hurried: Palmetto,
     corpus: Path,
     straight: Path,
     tmp_path: Path,
@@ -210,27 +203,27 @@ def test_sigterm_saves_at_one_step_and_two_or_one_go_on(
     assert f"stopped by SIGTERM; step {stopped} is saved" in said
     assert 12 <= stopped < STEPS
     alone = Path(shutil.copytree(out, tmp_path / "alone"))
-    done = launcher.run(*command(corpus, out))
+    done = hurried.run(*command(corpus, out))
     assert done.returncode == 0, done.stderr
     assert f"going on from the checkpoint of step {stopped}" in done.stderr
     same_bits(straight, out)
-    done = launcher.run("train", RECIPE, "--corpus", corpus, "--out", alone)
+    done = hurried.run("train", RECIPE, "--corpus", corpus, "--out", alone)
     assert done.returncode == 0, done.stderr
     assert f"going on after step {stopped} under another environment" in done.stderr
     same_batches_and_losses(straight, alone)
 
 
 def test_what_one_process_saved_two_go_on_from(
-    launcher: Palmetto, corpus: Path, straight: Path, tmp_path: Path
+    hurried: Palmetto, corpus: Path, straight: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "small"
-    with launcher.start("train", RECIPE, "--corpus", corpus, "--out", out) as process:
+    with hurried.start("train", RECIPE, "--corpus", corpus, "--out", out) as process:
         while not list((out / "checkpoints").glob("*/manifest.json")):
             assert process.poll() is None, process.communicate()
             time.sleep(0.002)
         process.kill()
         process.communicate()
-    done = launcher.run(*command(corpus, out))
+    done = hurried.run(*command(corpus, out))
     assert done.returncode == 0, done.stderr
     assert "going on from the checkpoint of step" in done.stderr
     same_batches_and_losses(straight, out)
@@ -259,7 +252,7 @@ def open_copy(corpus: Path, tmp_path: Path) -> tuple[Path, Any, Any]:
 
 
 def test_a_spike_rewinds_in_all_processes(
-    launcher: Palmetto, corpus: Path, straight: Path, tmp_path: Path
+    hurried: Palmetto, corpus: Path, straight: Path, tmp_path: Path
 ) -> None:
     """Random tokens are planted where batches 24 to 27 read."""
     planted, batches, tokens = open_copy(corpus, tmp_path)
@@ -268,7 +261,7 @@ def test_a_spike_rewinds_in_all_processes(
             tokens[record] = np.random.default_rng(record).integers(4, 512, tokens.shape[1])
     tokens.flush()
     out = tmp_path / "small"
-    done = launcher.run(*command(planted, out))
+    done = hurried.run(*command(planted, out))
     assert done.returncode == 0, done.stderr
     assert "small: loss spike from step" in done.stderr
     entry = json.loads((out / "skipped_batches.json").read_text())[0]
@@ -282,27 +275,27 @@ def test_a_spike_rewinds_in_all_processes(
 
 
 def test_what_cannot_be_launched_is_refused_before_any_process_starts(
-    launcher: Palmetto, corpus: Path, tmp_path: Path
+    hurried: Palmetto, corpus: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "none"
-    assert "3 devices" in launcher.refused(*command(corpus, out, processes=3))
-    assert "--processes 0" in launcher.refused(*command(corpus, out, processes=0))
-    assert "`train`" in launcher.refused("launch", "study", "starter")
+    assert "3 devices" in hurried.refused(*command(corpus, out, processes=3))
+    assert "--processes 0" in hurried.refused(*command(corpus, out, processes=0))
+    assert "`train`" in hurried.refused("launch", "study", "starter")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        assert f"--port {port} cannot be used" in launcher.refused(*command(corpus, out, "--port", port))
+        assert f"--port {port} cannot be used" in hurried.refused(*command(corpus, out, "--port", port))
     assert not (out / "launches.jsonl").exists()
 
 
 def test_an_error_of_any_process_ends_the_run_with_its_sentence(
-    launcher: Palmetto, corpus: Path, tmp_path: Path
+    hurried: Palmetto, corpus: Path, tmp_path: Path
 ) -> None:
     """Token ids beyond the vocabulary, in records that only the second process reads."""
     damaged, batches, tokens = open_copy(corpus, tmp_path)
     tokens[batches.record_ids(6)[-1, 1], 3] = 60_000
     tokens.flush()
     start = time.monotonic()
-    done = launcher.run(*command(damaged, tmp_path / "small"))
+    done = hurried.run(*command(damaged, tmp_path / "small"))
     assert done.returncode == 2, done.stderr
     assert "holds token ids" in done.stderr
     assert time.monotonic() - start < 60

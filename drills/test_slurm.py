@@ -17,13 +17,13 @@ STEPS = 120  # some seconds of them: the signal must come before the last
 
 
 @pytest.fixture(scope="module")
-def slurm(palmetto: Palmetto, tmp_path_factory: pytest.TempPathFactory) -> Iterator[slurm_cluster.Slurm]:
+def slurm(hurried: Palmetto, tmp_path_factory: pytest.TempPathFactory) -> Iterator[slurm_cluster.Slurm]:
     if missing := slurm_cluster.missing():
         pytest.skip(
             f"no Slurm here: {', '.join(missing)} not found (Debian: slurmctld slurmd slurm-client munge)"
         )
     with slurm_cluster.cluster(tmp_path_factory.mktemp("slurm")) as cluster:
-        cluster.environment.update(palmetto.environment, PALMETTO=f"{sys.executable} -m palmetto.cli")
+        cluster.environment.update(hurried.environment, PALMETTO=f"{sys.executable} -m palmetto.cli")
         yield cluster
 
 

@@ -62,10 +62,11 @@ def test_killed_at_random_moments_it_goes_on_to_the_same_bits(
     palmetto.run("info")
     importing = time.monotonic() - start
     hit: list[str] = []
+    delay = finished.seconds / 12
     for number in range(MOST_STUDIES):
         if len(hit) >= FEWEST_KILLS and {stage.split("/")[0] for stage in hit} >= LONG_STAGES:
             break
-        study, within, done, before = tmp_path / str(number), finished.seconds / 8, False, ""
+        study, within, done, before = tmp_path / str(number), delay, False, ""
         while not done:
             with palmetto.start("study", RECIPE, "--out", study) as process:
                 time.sleep(importing + draw.random() * within)
@@ -75,7 +76,7 @@ def test_killed_at_random_moments_it_goes_on_to_the_same_bits(
             assert not done or process.returncode == 0, err
             stages = [line.split("] ")[1] for line in err.splitlines() if line.startswith("[")]
             last = stages[-1] if stages else "start"
-            within = within + finished.seconds / 16 if last == before else finished.seconds / 8
+            within = within + delay / 2 if last == before else delay
             before = last
             hit += [last] * (not done)
         same(results(finished.folder), results(study))
