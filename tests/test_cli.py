@@ -2,6 +2,7 @@
 
 import errno
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -167,3 +168,12 @@ def test_what_trains_is_started_again_with_large_pages_unless_told_otherwise(
     )
     cli._with_large_pages()
     assert started == ([(sys.executable, sys.orig_argv, LARGE_PAGES)] if again else [])
+
+
+def test_a_reader_that_leaves_early_is_no_error() -> None:
+    """As in `palmetto train --help | head -1`; the shell's status for it is 141."""
+    command = [sys.executable, "-m", "palmetto.cli", "train", "--help"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.close()
+        said = process.stderr.read()
+    assert (process.returncode, said) == (141, "")

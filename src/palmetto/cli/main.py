@@ -4,10 +4,12 @@ import errno
 import importlib
 import inspect
 import os
+import select
+import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Union
+from typing import Annotated, Any, TextIO, Union
 
 import tyro
 
@@ -132,7 +134,14 @@ def main(arguments: list[str] | None = None) -> None:
     _before_jax(arguments)
     try:
         with Interruption():
-            parse(arguments).run(Terminal())
+            try:
+                parse(arguments).run(Terminal())
+            finally:
+                sys.stdout.flush()
+    except BrokenPipeError:
+        if not _left_by_its_reader(sys.stdout):
+            raise
+        raise SystemExit(128 + signal.SIGPIPE) from None
     except PalmettoError as error:
         print(f"palmetto: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None
@@ -149,6 +158,16 @@ def main(arguments: list[str] | None = None) -> None:
             file=sys.stderr,
         )
         raise SystemExit(4) from None
+
+
+def _left_by_its_reader(stream: TextIO) -> bool:
+    """Whether a pipe's reader is gone, as `head` is when it has its lines; then nothing more is written to it."""
+    poll = select.poll()
+    poll.register(stream, 0)
+    gone = any(event & select.POLLERR for _, event in poll.poll(0))
+    if gone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return gone
 
 
 def _description() -> str:
